@@ -1,0 +1,12 @@
+// Where a call to a server function that the host does not implement ends. Entered from module code only.
+#include "bridge/symbols.hpp"
+
+extern "C" {
+#include "postgres.h"
+}
+
+extern "C" void bgw_stub_called(const char* name) {
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("function \"%s\" is not available outside the server", name)));
+  pg_unreachable();
+}

@@ -1,0 +1,22 @@
+// Waiting for the upstream's socket without becoming deaf: implemented next to the latches
+// (src/storage/latch.cc), used by the session through a function pointer so that core stays free of it.
+#pragma once
+
+namespace bgw {
+
+enum class WaitOutcome {
+  ready,        // the descriptor is ready for one of the events asked for (or has an error or hang-up)
+  timeout,      // the time is over
+  interrupted,  // an interrupt is pending (InterruptPending, exit_deferred): the caller must act on it
+};
+
+// Sleeps until `fd` is ready for `poll_events` (POLLIN, POLLOUT), `timeout_ms` is over (-1: no limit), or a
+// signal handler has left something to do. Signals are let through only while asleep, so none is missed
+// between the check and the sleep. The postmaster's death counts as an interrupt.
+WaitOutcome wait_for_socket(int fd, short poll_events, int timeout_ms) noexcept;
+
+// While a session listens for notifications, every wait on MyLatch also watches its socket: `consume` is
+// called when it becomes readable, and sets MyLatch if something arrived. fd -1 ends the watch.
+void watch_session_socket(int fd, void (*consume)() noexcept) noexcept;
+
+}  // namespace bgw
