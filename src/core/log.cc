@@ -30,6 +30,8 @@ LogSink set_log_sink(LogSink sink) noexcept {
   return before;
 }
 
-void log(const LogEntry& entry) noexcept { current_sink(entry); }
+void log(const LogEntry& entry) noexcept {
+  current_sink(entry);
+}
 
 }  // namespace bgw

@@ -25,6 +25,8 @@ using LogSink = void (*)(const LogEntry&) noexcept;
 LogSink set_log_sink(LogSink sink) noexcept;
 
 void log(const LogEntry& entry) noexcept;
-inline void log(std::string_view message) noexcept { log(LogEntry{.message = message}); }
+inline void log(std::string_view message) noexcept {
+  log(LogEntry{.message = message});
+}
 
 }  // namespace bgw

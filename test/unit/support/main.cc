@@ -10,6 +10,6 @@ extern "C" {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  // MemoryContextInit();
+  MemoryContextInit();
   return RUN_ALL_TESTS();
 }

@@ -1,0 +1,256 @@
+/*
+ * The module that `make bench` runs in a PostgreSQL server and in bgworkerd: the same file in both, so that a
+ * figure compares the two hosts and nothing else.
+ *
+ * bench_worker.mode says what is measured; each run prints its figures as log lines "bench NAME VALUE UNIT".
+ * All figures are taken with CLOCK_MONOTONIC inside the workers.
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+PGDLLEXPORT void bench_restart_main(Datum arg);
+PGDLLEXPORT void bench_latch_main(Datum arg);
+PGDLLEXPORT void bench_idle_main(Datum arg);
+PGDLLEXPORT void bench_spi_main(Datum arg);
+
+#define MAX_ROUNDS 100000
+
+typedef struct BenchShared
+{
+	/* bench_restart: written by each incarnation of the worker just before it exits, read by the next */
+	int64		exited_at;
+	int			restarts;
+	int64		restart_ns[1000];
+	/* bench_latch: each worker publishes its own latch once; then the two only set each other's */
+	Latch	   *volatile latch[2];
+	volatile int turn;
+	/* bench_idle: entry times; `up` is counted with an atomic add */
+	pg_atomic_uint32 up;
+	pg_atomic_uint64 first_entry;
+} BenchShared;
+
+static BenchShared *shared;
+static char *mode;
+static int	workers;
+static int	rounds;
+static char *query;
+static char *database;
+static shmem_request_hook_type previous_request_hook;
+static shmem_startup_hook_type previous_startup_hook;
+
+static int64
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64) t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int
+compare_int64(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a,
+				y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+request_shmem(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	RequestAddinShmemSpace(sizeof(BenchShared));
+}
+
+static void
+startup_shmem(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+	shared = ShmemInitStruct("bench_worker", sizeof(BenchShared), &found);
+	if (!found)
+	{
+		memset(shared, 0, sizeof(BenchShared));
+		pg_atomic_init_u32(&shared->up, 0);
+		pg_atomic_init_u64(&shared->first_entry, 0);
+	}
+}
+
+static void
+register_worker(const char *function, int number, int restart, bool with_database, BgWorkerStartTime when)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof worker);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s %d", function, number);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | (with_database ? BGWORKER_BACKEND_DATABASE_CONNECTION : 0);
+	worker.bgw_start_time = when;
+	worker.bgw_restart_time = restart;
+	strlcpy(worker.bgw_library_name, "bench_worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
+	worker.bgw_main_arg = Int32GetDatum(number);
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+_PG_init(void)
+{
+	DefineCustomStringVariable("bench_worker.mode", "What is measured: restart, latch, idle or spi.", NULL, &mode,
+							   "idle", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bench_worker.workers", "Workers of the idle measurement.", NULL, &workers, 50, 1, 10000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bench_worker.rounds", "Repetitions.", NULL, &rounds, 1000, 1, MAX_ROUNDS,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("bench_worker.query", "The statement of the spi measurement.", NULL, &query,
+							   "SELECT 1", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("bench_worker.database", "The database of the spi measurement.", NULL, &database,
+							   "postgres", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+
+	if (strcmp(mode, "restart") == 0)
+		register_worker("bench_restart_main", 0, 0, false, BgWorkerStart_RecoveryFinished);
+	else if (strcmp(mode, "latch") == 0)
+	{
+		register_worker("bench_latch_main", 0, BGW_NEVER_RESTART, false, BgWorkerStart_RecoveryFinished);
+		register_worker("bench_latch_main", 1, BGW_NEVER_RESTART, false, BgWorkerStart_RecoveryFinished);
+	}
+	else if (strcmp(mode, "spi") == 0)
+		register_worker("bench_spi_main", 0, BGW_NEVER_RESTART, true, BgWorkerStart_RecoveryFinished);
+	else
+		for (int i = 0; i < workers; i++)
+			register_worker("bench_idle_main", i, BGW_NEVER_RESTART, false, BgWorkerStart_RecoveryFinished);
+}
+
+/* exit(1) of one incarnation to the first line of the next */
+void
+bench_restart_main(Datum arg)
+{
+	int64		entered = now_ns();
+	int			limit = Min(rounds, (int) lengthof(shared->restart_ns));
+
+	BackgroundWorkerUnblockSignals();
+	if (shared->exited_at != 0 && shared->restarts < limit)
+		shared->restart_ns[shared->restarts++] = entered - shared->exited_at;
+	if (shared->restarts == limit)
+	{
+		qsort(shared->restart_ns, limit, sizeof(int64), compare_int64);
+		elog(LOG, "bench restart_p50 %.3f us", shared->restart_ns[limit / 2] / 1e3);
+		proc_exit(0);
+	}
+	shared->exited_at = now_ns();
+	proc_exit(1);
+}
+
+/* two workers setting each other's latch in turn */
+void
+bench_latch_main(Datum arg)
+{
+	int			me = DatumGetInt32(arg);
+	int64		start;
+
+	BackgroundWorkerUnblockSignals();
+	shared->latch[me] = MyLatch;
+	while (shared->latch[1 - me] == NULL)
+		pg_usleep(1000);
+
+	start = now_ns();
+	for (int i = 0; i < rounds; i++)
+	{
+		if (me == 0)
+		{
+			shared->turn = 1;
+			SetLatch(shared->latch[1]);
+		}
+		while (shared->turn != me)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1L, 0);
+			ResetLatch(MyLatch);
+		}
+		if (me == 1)
+		{
+			shared->turn = 0;
+			SetLatch(shared->latch[0]);
+		}
+	}
+	if (me == 0)
+		elog(LOG, "bench latch_round_trip %.3f us", (now_ns() - start) / 1e3 / rounds);
+	else
+		pg_usleep(100000);		/* the partner still has its last wait to finish */
+	proc_exit(0);
+}
+
+/* wait for ever; the last one up says how long it took from the first one's entry */
+void
+bench_idle_main(Datum arg)
+{
+	uint64		none = 0;
+	uint64		entered = (uint64) now_ns();
+	uint32		up;
+
+	BackgroundWorkerUnblockSignals();
+	pg_atomic_compare_exchange_u64(&shared->first_entry, &none, entered);
+	up = pg_atomic_add_fetch_u32(&shared->up, 1);
+	if (up == (uint32) workers)
+		elog(LOG, "bench all_up %.3f ms", (now_ns() - (int64) pg_atomic_read_u64(&shared->first_entry)) / 1e6);
+	for (;;)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1L, 0);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+one_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (SPI_execute(query, true, 0) != SPI_OK_SELECT || SPI_processed < 1)
+		elog(ERROR, "unexpected result of the measured statement");
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+void
+bench_spi_main(Datum arg)
+{
+	int64		start;
+
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(database, NULL, 0);
+	for (int i = 0; i < 200; i++)
+		one_transaction();
+	start = now_ns();
+	for (int i = 0; i < rounds; i++)
+		one_transaction();
+	elog(LOG, "bench spi_transaction %.3f us", (now_ns() - start) / 1e3 / rounds);
+	proc_exit(0);
+}

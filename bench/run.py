@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+"""Measures the host beside a real PostgreSQL server with the same module, and prints the ratios.
+
+usage: bench/run.py [--runs N] [--only FIGURE,...] [--json FILE]
+
+Each figure is taken several times, server and host (and floor) in turn, so that a machine that grows slower or faster
+meanwhile does so for all; the medians are compared. A ratio is host / reference; its target stands beside it. Nothing
+fails here: the numbers are for reading.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "system"))
+import harness  # noqa: E402
+
+BENCH = re.compile(r"bench (\w+) ([0-9.]+) (\w+)")
+
+
+class Bench:
+    def __init__(self, runs):
+        self.runs = runs
+        self.rows = []
+
+    def worker_settings(self, **settings):
+        named = {f"bench_worker.{key}": value for key, value in settings.items()}
+        named["shared_preload_libraries"] = "bench_worker"
+        return named
+
+    def in_server(self, measure, **settings):
+        return self.within(lambda space, more: space.postgres(settings=more), measure, **settings)
+
+    def in_host(self, measure, **settings):
+        def make(space, more):
+            server = space.postgres(name="upstream").start()
+            return space.host(settings=more, upstream=server)
+        return self.within(make, measure, **settings)
+
+    def within(self, make, measure, **settings):
+        space = harness.Space("bench")
+        try:
+            more = self.worker_settings(**settings)
+            more["max_worker_processes"] = max(8, int(settings.get("workers", 0)) + 4)
+            daemon = make(space, more)
+            daemon.start(ready=False)
+            return measure(daemon)
+        finally:
+            space.close()
+            space.remove()
+
+    def log_figure(self, name):
+        return lambda daemon: float(daemon.log.wait_for(rf"bench {name} ([0-9.]+) ", 120).group(1))
+
+    def figure(self, title, unit, target, host, reference, reference_name="server", floor=None):
+        hosts, references, floors = [], [], []
+        for _ in range(self.runs):
+            references.append(reference())
+            hosts.append(host())
+            if floor:
+                floors.append(floor[1]())
+        h, r = statistics.median(hosts), statistics.median(references)
+        pairs = [a / b for a, b in zip(hosts, references)]
+        row = {"figure": title, "unit": unit, "reference": reference_name, "reference_value": r, "host_value": h,
+               "ratio": statistics.median(pairs), "ratio_min": min(pairs), "ratio_max": max(pairs), "target": target}
+        self.rows.append(row)
+        self.show(row)
+        if floor:
+            f = statistics.median(floors)
+            pairs = [a / b for a, b in zip(hosts, floors)]
+            row = {"figure": title, "unit": unit, "reference": floor[0], "reference_value": f, "host_value": h,
+                   "ratio": statistics.median(pairs), "ratio_min": min(pairs), "ratio_max": max(pairs),
+                   "target": floor[2]}
+            self.rows.append(row)
+            self.show(row)
+
+    def head(self):
+        print(f"{'figure':<44} {'against':<12} {'reference':>12} {'host':>12} {'ratio':>7} {'min..max':>13} {'target':>7}")
+
+    def show(self, row):
+        print(f"{row['figure']:<44} {row['reference']:<12} {row['reference_value']:>9.1f} {row['unit']:<2} "
+              f"{row['host_value']:>9.1f} {row['unit']:<2} {row['ratio']:>7.2f} "
+              f"{row['ratio_min']:>5.2f}..{row['ratio_max']:<5.2f}  {row['target']:>7}", flush=True)
+
+
+def idle_memory(daemon):
+    """Mean proportional set size of the idle workers, in kB, once all are up."""
+    daemon.log.wait_for(r"bench all_up", 120)
+    sizes = []
+    for pid in harness.descendants(daemon.pid):
+        if "bench_idle_main" not in harness.title(pid):
+            continue
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            sizes.append(int(re.search(r"^Pss:\s+(\d+) kB", f.read(), re.M).group(1)))
+    assert sizes, "no idle worker found"
+    return statistics.mean(sizes)
+
+
+def bare(program, *arguments):
+    out = subprocess.run([os.path.join(harness.BUILD, "bin", program), *arguments], check=True, capture_output=True,
+                         text=True).stdout
+    return float(BENCH.search(out).group(2))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="host beside server, with ratios")
+    parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi")
+    parser.add_argument("--json", help="also write the rows to this file")
+    options = parser.parse_args()
+    only = set(filter(None, options.only.split(",")))
+    bench = Bench(options.runs)
+    bench.head()
+
+    def wanted(name):
+        return not only or name in only
+
+    if wanted("restart"):
+        bench.figure("exit(1) -> running again, p50", "us", "<= 0.20",
+                     lambda: bench.in_host(bench.log_figure("restart_p50"), mode="restart", rounds=500),
+                     lambda: bench.in_server(bench.log_figure("restart_p50"), mode="restart", rounds=500))
+    if wanted("latch"):
+        bench.figure("latch round trip between two workers", "us", "<= 0.60",
+                     lambda: bench.in_host(bench.log_figure("latch_round_trip"), mode="latch", rounds=30000),
+                     lambda: bench.in_server(bench.log_figure("latch_round_trip"), mode="latch", rounds=30000),
+                     floor=("bare futex", lambda: bare("bare_futex", "30000"), "<= 1.25"))
+    if wanted("memory"):
+        bench.figure("memory per idle worker (PSS, 50 workers)", "kB", "<= 0.70",
+                     lambda: bench.in_host(idle_memory, mode="idle", workers=50),
+                     lambda: bench.in_server(idle_memory, mode="idle", workers=50))
+    if wanted("start"):
+        bench.figure("start of 200 registered workers", "ms", "<= 0.15",
+                     lambda: bench.in_host(bench.log_figure("all_up"), mode="idle", workers=200),
+                     lambda: bench.in_server(bench.log_figure("all_up"), mode="idle", workers=200))
+    if wanted("spi"):
+        for title, query, target in (("SELECT 1 transaction", "SELECT 1", "<= 0.60"),
+                                     ("pg_stat_activity transaction", "SELECT count(*) FROM pg_stat_activity", "-")):
+            def libpq(text=query):
+                space = harness.Space("bench")
+                try:
+                    server = space.postgres(name="upstream").start()
+                    return bare("bare_libpq", server.conninfo(user="postgres"), "5000", text)
+                finally:
+                    space.close()
+                    space.remove()
+            bench.figure(f"{title} through SPI", "us", target,
+                         lambda text=query: bench.in_host(bench.log_figure("spi_transaction"), mode="spi", rounds=5000,
+                                                          query=text),
+                         libpq, "bare libpq")
+            bench.figure(f"{title} through SPI", "us", "<= 0.30" if "activity" in query else "-",
+                         lambda text=query: bench.in_host(bench.log_figure("spi_transaction"), mode="spi", rounds=5000,
+                                                          query=text),
+                         lambda text=query: bench.in_server(bench.log_figure("spi_transaction"), mode="spi",
+                                                            rounds=5000, query=text))
+    if options.json:
+        with open(options.json, "w") as f:
+            json.dump(bench.rows, f, indent=1)
+
+
+main()

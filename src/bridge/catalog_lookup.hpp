@@ -1,0 +1,14 @@
+// One value out of the upstream's catalogs, for the functions that look names and OIDs up. Include after
+// postgres.h.
+#pragma once
+
+// The first column of the first row, palloc'd in the current context; nullptr if there is no row or it is
+// NULL. `what` names the look-up for the ERROR that is raised when the worker has no session.
+char* bgw_catalog_text(const char* what, const char* query, int nargs, const Oid* types,
+                       const char* const* values);
+Oid bgw_catalog_oid(const char* what, const char* query, int nargs, const Oid* types,
+                    const char* const* values);
+
+// The same for a single argument: a name or an OID.
+char* bgw_catalog_text_by_oid(const char* what, const char* query, Oid key);
+Oid bgw_catalog_oid_by_name(const char* what, const char* query, const char* key);

@@ -1,0 +1,29 @@
+// Entering module code: the exception stack is set here and nowhere else in the host, so that the rule "no
+// jump past a destructor" has one place to be checked. The frames below bgw_call_catching() are the module's
+// or C-style code of ours; the frame itself holds only the jump buffer.
+#include "bridge/critical.hpp"
+#include "bridge/entry.hpp"
+
+extern "C" {
+#include "postgres.h"
+}
+
+extern "C" bool bgw_call_catching(void (*fn)(void* arg), void* arg) {
+  sigjmp_buf* outer_stack = PG_exception_stack;
+  ErrorContextCallback* outer_context = error_context_stack;
+  const int outer_critical = bgw::critical_depth;
+  sigjmp_buf here;
+
+  if (sigsetjmp(here, 0) == 0) {
+    PG_exception_stack = &here;
+    fn(arg);
+    Assert(PG_exception_stack == &here);
+    PG_exception_stack = outer_stack;
+    error_context_stack = outer_context;
+    return true;
+  }
+  PG_exception_stack = outer_stack;
+  error_context_stack = outer_context;
+  bgw::critical_depth = outer_critical;
+  return false;
+}

@@ -1,0 +1,486 @@
+// Opening a worker's session: which database, as which role, and putting the session into the state in which
+// the host can read what it prints and in which the server's rules for workers hold.
+//
+// One round trip after the connection itself learns who and where we are; a second one sets the session up.
+// A role other than the connection's own is taken by the means the upstream allows: SET SESSION AUTHORIZATION
+// for a superuser (with the role's own settings applied first), SET ROLE for a member, a connection of its
+// own otherwise. Every failure is FATAL, with the server's words where it has any.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/session.hpp"
+#include "utils/timezone_internal.hpp"
+
+extern "C" {
+#include "postgres.h"
+#include "access/xact.h"
+#include "catalog/pg_authid_d.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "utils/elog.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+}
+
+#include "bridge/critical.hpp"
+#include "bridge/server_message.hpp"
+#include "bridge/worker_session.hpp"
+#include "bridge/worker_session_internal.hpp"
+#include "postmaster/upstream.hpp"
+#include "utils/guc_internal.hpp"
+
+namespace bgw {
+
+namespace {
+
+Session* opening = nullptr;  // the session that is being made
+
+// What the upstream says about a fresh session. No destructor: it lives in frames that may be left by a jump.
+struct Identity {
+  bool have_role;  // a role was asked for and exists
+  Oid database, tablespace, session_role, wanted_role;
+  bool session_super, can_login, wanted_super, member, wanted_is_session;
+  char session_name[NAMEDATALEN * 4];
+  char wanted_name[NAMEDATALEN * 4];
+  char database_name[NAMEDATALEN * 4];
+};
+
+void copy_name(char* to, const char* from) {
+  strlcpy(to, from, NAMEDATALEN * 4);
+}
+
+std::string quote_name(std::string_view name) {
+  std::string quoted = "\"";
+  for (char c : name) {
+    if (c == '"') quoted.push_back('"');
+    quoted.push_back(c);
+  }
+  return quoted + "\"";
+}
+
+std::string quote_text(std::string_view text) {
+  std::string quoted = "E'";
+  for (char c : text) {
+    if (c == '\'' || c == '\\') quoted.push_back(c);
+    quoted.push_back(c);
+  }
+  return quoted + "'";
+}
+
+// The same in palloc'd memory, for frames that may be left by a jump.
+char* quote_identifier_for_session(const char* name) {
+  char* quoted = static_cast<char*>(palloc(strlen(name) * 2 + 3));
+  char* to = quoted;
+  *to++ = '"';
+  for (; *name; ++name) {
+    if (*name == '"') *to++ = '"';
+    *to++ = *name;
+  }
+  *to++ = '"';
+  *to = '\0';
+  return quoted;
+}
+
+Request plain(std::string text) {
+  Request request;
+  request.text = std::move(text);
+  return request;
+}
+
+Step open_step(const char* dbname, const char* user) noexcept {
+  CriticalScope critical;
+  if (!opening) opening = new Session(wait_for_socket, 256, prepare_threshold);
+  ConnectRequest request{.conninfo = bgw_upstream_conninfo(), .overrides = {}};
+  if (dbname) request.overrides.emplace_back("dbname", dbname);
+  if (user) request.overrides.emplace_back("user", user);
+  request.overrides.emplace_back("application_name", MyBgworkerEntry ? MyBgworkerEntry->bgw_name : "bgworkerd");
+  return opening->connect(request);
+}
+
+Step resume_opening() noexcept {
+  CriticalScope critical;
+  return opening->resume();
+}
+
+void finish_opening(Step step) {
+  while (step == Step::interrupted) {
+    check_deferred_exit();
+    CHECK_FOR_INTERRUPTS();
+    step = resume_opening();
+  }
+}
+
+std::optional<BgwMessage> opening_failure() noexcept {
+  CriticalScope critical;
+  if (!opening->failure()) return std::nullopt;
+  return bgw_keep_message(opening->failure()->message);
+}
+
+void drop_opening() noexcept {
+  CriticalScope critical;
+  opening->close();
+}
+
+// Raises what the connection attempt or a set-up statement failed with.
+void fatal_if_failed(const char* what) {
+  std::optional<BgwMessage> failure = opening_failure();
+  if (!failure) return;
+  if (what != nullptr && failure->context == nullptr) failure->context = pstrdup(what);
+  bgw_report_message(FATAL, &*failure, 0);
+}
+
+Step ask_identity(const char* role, Oid role_oid) noexcept {
+  CriticalScope critical;
+  Request request = plain(
+      "SELECT d.oid, d.dattablespace, d.datname, s.oid, s.rolname, s.rolsuper, u.oid, u.rolname, "
+      "u.rolcanlogin, "
+      "u.rolsuper, pg_catalog.pg_has_role(s.oid, u.oid, 'MEMBER') "
+      "FROM pg_catalog.pg_database d "
+      "JOIN pg_catalog.pg_roles s ON s.rolname = session_user "
+      "LEFT JOIN pg_catalog.pg_roles u ON CASE WHEN $1::text IS NOT NULL THEN u.rolname = $1::name "
+      "ELSE u.oid = $2::oid END "
+      "WHERE d.datname = pg_catalog.current_database()");
+  request.types = {25, 26};
+  request.values = {role ? std::optional<std::string>(role) : std::nullopt,
+                    OidIsValid(role_oid) ? std::optional<std::string>(std::to_string(role_oid)) : std::nullopt};
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  return opening->execute_outside(std::move(requests));
+}
+
+bool read_identity(Identity* id) noexcept {
+  CriticalScope critical;
+  *id = Identity{};
+  RowSet rows = opening->take_rows();
+  if (!rows.has_rows() || rows.rows() != 1) return false;
+  auto oid = [&](int c) { return static_cast<Oid>(std::strtoul(rows.value(0, c), nullptr, 10)); };
+  auto truth = [&](int c) { return !rows.is_null(0, c) && rows.value(0, c)[0] == 't'; };
+  id->database = oid(0);
+  id->tablespace = oid(1);
+  copy_name(id->database_name, rows.value(0, 2));
+  id->session_role = oid(3);
+  copy_name(id->session_name, rows.value(0, 4));
+  id->session_super = truth(5);
+  id->have_role = !rows.is_null(0, 6);
+  if (id->have_role) {
+    id->wanted_role = oid(6);
+    copy_name(id->wanted_name, rows.value(0, 7));
+    id->can_login = truth(8);
+    id->wanted_super = truth(9);
+    id->member = truth(10);
+  }
+  return true;
+}
+
+// The settings of a role that the upstream would have applied to a connection of its own.
+Step apply_role_settings(const Identity* id) noexcept {
+  CriticalScope critical;
+  std::vector<Request> requests;
+  requests.push_back(
+      plain("SELECT pg_catalog.set_config(pg_catalog.split_part(c, '=', 1), "
+            "pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1), false) "
+            "FROM (SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE "
+            "s.setrole = " +
+            std::to_string(id->wanted_role) + " AND s.setdatabase IN (0, " + std::to_string(id->database) +
+            ") ORDER BY s.setdatabase) settings"));
+  return opening->execute_outside(std::move(requests));
+}
+
+const char* message_threshold() {
+  // LOG is below NOTICE for a client: without this, RAISE LOG would not reach the worker's log.
+  switch (log_min_messages) {
+    case DEBUG5:
+      return "debug5";
+    case DEBUG4:
+      return "debug4";
+    case DEBUG3:
+      return "debug3";
+    case DEBUG2:
+      return "debug2";
+    case DEBUG1:
+      return "debug1";
+    default:
+      return "log";
+  }
+}
+
+// Timeouts that a worker is not subject to, and output that the host reads.
+Step set_up_session(const char* become) noexcept {
+  CriticalScope critical;
+  int version = opening->server_version();
+  std::string date_style = opening->parameter("DateStyle");
+  std::size_t comma = date_style.find(", ");
+  std::string order = comma == std::string::npos ? "" : date_style.substr(comma);
+  std::string text = "SELECT ";
+  auto set = [&](const char* name, const std::string& value) {
+    if (text.size() > 7) text += ", ";
+    text.append("pg_catalog.set_config('")
+        .append(name)
+        .append("', ")
+        .append(quote_text(value))
+        .append(", false)");
+  };
+  set("statement_timeout", "0");
+  if (version >= 90600) set("idle_in_transaction_session_timeout", "0");
+  if (version >= 140000) set("idle_session_timeout", "0");
+  set("DateStyle", "ISO" + order);
+  set("IntervalStyle", "postgres");
+  set("extra_float_digits", version >= 120000 ? "1" : "3");
+  set("bytea_output", "hex");
+  set("client_min_messages", message_threshold());
+  std::string encoding = opening->parameter("server_encoding");
+  if (!encoding.empty() && encoding != opening->parameter("client_encoding")) set("client_encoding", encoding);
+  std::vector<Request> requests;
+  requests.push_back(plain(std::move(text)));
+  if (become) requests.push_back(plain(become));
+  return opening->execute_outside(std::move(requests));
+}
+
+// The wake-up channels, one statement each; none configured: nothing to do.
+bool wake_channels_wanted() {
+  return wake_channels != nullptr && wake_channels[0] != '\0';
+}
+
+Step listen_step() noexcept {
+  CriticalScope critical;
+  std::vector<Request> requests;
+  std::string_view list = wake_channels;
+  while (!list.empty()) {
+    std::size_t comma = std::min(list.find(','), list.size());
+    std::string_view name = list.substr(0, comma);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
+    while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
+    if (!name.empty()) requests.push_back(plain("LISTEN " + quote_name(name)));
+  }
+  if (requests.empty()) return Step::done;
+  return opening->execute_outside(std::move(requests));
+}
+
+struct Reported {
+  char date_style[64], interval_style[64], time_zone[256];
+};
+
+void read_reported(Reported* r) noexcept {
+  CriticalScope critical;
+  strlcpy(r->date_style, opening->parameter("DateStyle").c_str(), sizeof(r->date_style));
+  strlcpy(r->interval_style, opening->parameter("IntervalStyle").c_str(), sizeof(r->interval_style));
+  strlcpy(r->time_zone, opening->parameter("TimeZone").c_str(), sizeof(r->time_zone));
+}
+
+// How values are printed by this process is how the session would have printed them.
+void follow_reported(const Reported* r) {
+  const struct {
+    const char* name;
+    const char* value;
+  } settings[] = {
+      {"DateStyle", r->date_style}, {"IntervalStyle", r->interval_style}, {"TimeZone", r->time_zone}};
+  for (const auto& s : settings)
+    if (s.value[0] != '\0')
+      (void)set_config_option(s.name, s.value, PGC_SUSET, PGC_S_DATABASE_USER, GUC_ACTION_SET, true, WARNING,
+                              false);
+  if (r->time_zone[0] != '\0' && !bgw_set_session_timezone(r->time_zone))
+    ereport(WARNING,
+            (errmsg("time zone \"%s\" of the upstream session is not known to the host", r->time_zone)));
+  DateStyle = strstr(r->date_style, "SQL")        ? USE_SQL_DATES
+              : strstr(r->date_style, "German")   ? USE_GERMAN_DATES
+              : strstr(r->date_style, "Postgres") ? USE_POSTGRES_DATES
+                                                  : USE_ISO_DATES;
+  DateOrder = strstr(r->date_style, "DMY")   ? DATEORDER_DMY
+              : strstr(r->date_style, "YMD") ? DATEORDER_YMD
+                                             : DATEORDER_MDY;
+  IntervalStyle = strcmp(r->interval_style, "postgres_verbose") == 0 ? INTSTYLE_POSTGRES_VERBOSE
+                  : strcmp(r->interval_style, "sql_standard") == 0   ? INTSTYLE_SQL_STANDARD
+                  : strcmp(r->interval_style, "iso_8601") == 0       ? INTSTYLE_ISO_8601
+                                                                     : INTSTYLE_POSTGRES;
+}
+
+void rollback_at_exit(int code, Datum arg) {
+  AbortOutOfAnyTransaction();
+  session_at_exit();
+}
+
+void connect_to(const char* dbname, const char* user) {
+  finish_opening(open_step(dbname, user));
+  fatal_if_failed(nullptr);
+}
+
+// The database's name by its OID, through a connection to wherever the connection string leads.
+char* database_name_of(Oid dboid) {
+  connect_to(nullptr, nullptr);
+  struct Ask {
+    static Step start(Oid oid) noexcept {
+      CriticalScope critical;
+      std::vector<Request> requests;
+      requests.push_back(
+          plain("SELECT datname FROM pg_catalog.pg_database WHERE oid = " + std::to_string(oid)));
+      return opening->execute_outside(std::move(requests));
+    }
+    static bool read(char* name) noexcept {
+      CriticalScope critical;
+      RowSet rows = opening->take_rows();
+      if (!rows.has_rows() || rows.rows() == 0) return false;
+      copy_name(name, rows.value(0, 0));
+      return true;
+    }
+  };
+  finish_opening(Ask::start(dboid));
+  fatal_if_failed(nullptr);
+  char* name = static_cast<char*>(palloc(NAMEDATALEN * 4));
+  bool found = Ask::read(name);
+  drop_opening();
+  if (!found)
+    ereport(FATAL, (errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("database %u does not exist", dboid)));
+  return name;
+}
+
+void check_role(const Identity* id, const char* username, Oid useroid) {
+  if (!id->have_role) {
+    if (username != nullptr)
+      ereport(FATAL, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                      errmsg("role \"%s\" does not exist", username)));
+    ereport(FATAL, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                    errmsg("role with OID %u does not exist", useroid)));
+  }
+  if (!id->can_login)
+    ereport(FATAL, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                    errmsg("role \"%s\" is not permitted to log in", id->wanted_name)));
+}
+
+bool opening_failed_with(const char* sqlstate) noexcept {
+  CriticalScope critical;
+  return opening->failure() && opening->failure()->message.sqlstate == sqlstate;
+}
+
+// Server: the role is looked up before the database. When the database is missing, look at the role through
+// the connection string's own database first.
+void check_role_without_database(const char* username, Oid useroid) {
+  std::optional<BgwMessage> failure = opening_failure();
+  drop_opening();
+  Step step = open_step(nullptr, nullptr);
+  finish_opening(step);
+  if (!opening_failure()) {
+    finish_opening(ask_identity(username, useroid));
+    Identity id;
+    if (!opening_failure() && read_identity(&id)) check_role(&id, username, useroid);
+  }
+  drop_opening();
+  if (failure) bgw_report_message(FATAL, &*failure, 0);
+}
+
+Identity identify(const char* username, Oid useroid) {
+  Identity id;
+  finish_opening(ask_identity(username, useroid));
+  fatal_if_failed(nullptr);
+  if (!read_identity(&id))
+    ereport(FATAL,
+            (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the upstream server does not tell who the session is")));
+  return id;
+}
+
+void set_globals(const Identity* id, bool as_wanted) {
+  MyDatabaseId = id->database;
+  MyDatabaseTableSpace = id->tablespace;
+  Oid role = as_wanted ? id->wanted_role : id->session_role;
+  SetAuthenticatedUserId(role, as_wanted ? id->wanted_super : id->session_super);
+}
+
+}  // namespace
+
+}  // namespace bgw
+
+using namespace bgw;
+
+extern "C" {
+
+void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags) {
+  if (worker_session() != nullptr)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("invalid processing mode in background worker")));
+  SetCurrentStatementStartTimestamp();
+  bool role_given = username != nullptr || OidIsValid(useroid);
+
+  if (dbname == nullptr && !OidIsValid(dboid)) {
+    // No database: nothing on the upstream is needed, unless a role has to be found.
+    if (role_given) {
+      connect_to(nullptr, nullptr);
+      Identity id = identify(username, useroid);
+      check_role(&id, username, useroid);
+      drop_opening();
+      set_globals(&id, true);
+    } else {
+      SetAuthenticatedUserId(BOOTSTRAP_SUPERUSERID, true);
+    }
+    MyDatabaseId = InvalidOid;
+    MyDatabaseTableSpace = InvalidOid;
+    before_shmem_exit(rollback_at_exit, 0);
+    return;
+  }
+
+  if (dbname == nullptr) dbname = database_name_of(dboid);
+  finish_opening(open_step(dbname, nullptr));
+  if (role_given && opening_failed_with("3D000")) check_role_without_database(username, useroid);
+  fatal_if_failed(nullptr);
+
+  Identity id = identify(username, useroid);
+  bool other_role = false;
+  char* become = nullptr;
+  if (role_given) {
+    check_role(&id, username, useroid);
+    other_role = id.wanted_role != id.session_role;
+  }
+  if (other_role && id.session_super) {
+    finish_opening(apply_role_settings(&id));
+    fatal_if_failed("applying the settings of the worker's role");
+    become = psprintf("SET SESSION AUTHORIZATION %s", quote_identifier_for_session(id.wanted_name));
+  } else if (other_role && id.member) {
+    become = psprintf("SET ROLE %s", quote_identifier_for_session(id.wanted_name));
+  } else if (other_role) {
+    drop_opening();
+    finish_opening(open_step(dbname, id.wanted_name));
+    std::optional<BgwMessage> refused = opening_failure();
+    if (refused)
+      ereport(FATAL,
+              (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+               errmsg("cannot run background worker as role \"%s\" on the upstream server", id.wanted_name),
+               errdetail("The upstream connection's role \"%s\" is neither a superuser nor a member of it, and "
+                         "connecting as it failed: %s",
+                         id.session_name, refused->message ? refused->message : ""),
+               errhint("Grant \"%s\" to \"%s\", or let the setting \"upstream\" connect as another role.",
+                       id.wanted_name, id.session_name)));
+  }
+
+  Reported reported;
+  read_reported(&reported);
+  finish_opening(set_up_session(become));
+  fatal_if_failed("setting up the worker's session");
+  set_globals(&id, other_role);
+  follow_reported(&reported);
+
+  if (wake_channels_wanted()) {
+    finish_opening(listen_step());
+    std::optional<BgwMessage> failure = opening_failure();
+    // A standby cannot listen. The worker can do without being woken.
+    if (failure && opening->connected()) {
+      bgw_report_message(WARNING, &*failure, 0);
+    } else {
+      fatal_if_failed("listening on bgworkerd.wake_channels");
+    }
+  }
+  install_worker_session(opening);
+  before_shmem_exit(rollback_at_exit, 0);
+  if (wake_channels_wanted()) bgw_session_watch_notifications();
+  session_report_notices();
+}
+
+}  // extern "C"
+
+// For programs that have no postmaster of the host's in them; the postmaster's own definitions win.
+extern "C" __attribute__((weak)) const char* bgw_upstream_conninfo(void) {
+  return upstream_conninfo ? upstream_conninfo : "";
+}
+extern "C" __attribute__((weak)) bool bgw_upstream_in_recovery(void) {
+  return false;
+}

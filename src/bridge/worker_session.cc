@@ -1,0 +1,336 @@
+// Runs the session on behalf of C code: starts an operation, serves interrupts while it waits, reports what
+// the upstream said, and raises what went wrong.
+//
+// While libpq works, the process counts itself critical; between two steps it does not, so that a SIGTERM
+// with the default handler acts at once. The exit callback then cancels what is under way. A query cancel
+// stops the statement first and waits for it to have stopped, so that the session is usable when the error is
+// caught. Results outlive the call in the memory context of the caller, through a reset callback.
+#include <new>
+#include <optional>
+
+extern "C" {
+#include "postgres.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+}
+
+#include "bridge/critical.hpp"
+#include "bridge/server_message.hpp"
+#include "bridge/worker_session.hpp"
+#include "bridge/worker_session_internal.hpp"
+
+namespace bgw {
+
+namespace {
+
+Session* session = nullptr;
+
+// The role that statements run as on the upstream; InvalidOid: not known, must be set before the next one.
+Oid remote_user = InvalidOid;
+
+constexpr int cancel_limit_ms = 1000;     // for a cancel request to be delivered
+constexpr int exit_cancel_limit_ms = 30;  // the same when the process is about to end
+constexpr int drain_limit_ms = 5000;      // for a cancelled statement to stop
+
+enum class Start { run, prepare, outside, commit };
+
+Request make_request(const BgwRun* run) {
+  Request request;
+  request.text = run->text;
+  request.types.assign(run->argtypes, run->argtypes + run->nargs);
+  if (run->values)
+    for (int i = 0; i < run->nargs; ++i)
+      request.values.push_back(run->values[i] ? std::optional<std::string>(run->values[i]) : std::nullopt);
+  request.preparable = run->preparable;
+  request.want_prepared = run->want_prepared;
+  request.read_only = run->read_only;
+  request.row_limit = run->row_limit;
+  request.limit_by_cursor = run->limit_by_cursor;
+  request.drops_prepared = run->drops_prepared;
+  request.no_savepoint = run->no_savepoint;
+  if (XactIsoLevel != DefaultXactIsoLevel) {
+    request.transaction.isolation = XactIsoLevel == XACT_SERIALIZABLE      ? "SERIALIZABLE"
+                                    : XactIsoLevel == XACT_REPEATABLE_READ ? "REPEATABLE READ"
+                                                                           : "READ COMMITTED";
+  }
+  if (XactReadOnly != DefaultXactReadOnly) request.transaction.read_only = XactReadOnly;
+  if (XactDeferrable != DefaultXactDeferrable) request.transaction.deferrable = XactDeferrable;
+  return request;
+}
+
+Step start_step(const BgwRun* run, Start start) noexcept {
+  CriticalScope critical;
+  switch (start) {
+    case Start::run:
+      return session->execute(make_request(run));
+    case Start::prepare:
+      return session->prepare(make_request(run));
+    case Start::outside: {
+      std::vector<Request> one;
+      one.push_back(make_request(run));
+      return session->execute_outside(std::move(one));
+    }
+    case Start::commit:
+      return session->commit();
+  }
+  return Step::done;
+}
+
+Step resume_step() noexcept {
+  CriticalScope critical;
+  return session->resume();
+}
+
+void stop_statement(int limit_ms) noexcept {
+  CriticalScope critical;
+  session->cancel(limit_ms);
+  session->drain(drain_limit_ms);
+}
+
+std::optional<BgwMessage> next_notice() noexcept {
+  CriticalScope critical;
+  std::optional<ServerMessage> notice = session->pop_notice();
+  if (!notice) return std::nullopt;
+  return bgw_keep_message(*notice);
+}
+
+BgwMessage keep_failure(Failure::Kind* kind) noexcept {
+  CriticalScope critical;
+  *kind = session->failure()->kind;
+  return bgw_keep_message(session->failure()->message);
+}
+
+struct RowsHolder {
+  MemoryContextCallback callback;
+  alignas(RowSet) unsigned char rows[sizeof(RowSet)];
+};
+
+void free_rows(void* argument) {
+  CriticalScope critical;
+  static_cast<RowSet*>(argument)->~RowSet();
+}
+
+const RowSet* adopt_rows(RowsHolder* holder) noexcept {
+  CriticalScope critical;
+  RowSet* rows = new (holder->rows) RowSet(session->take_rows());
+  holder->callback.func = free_rows;
+  holder->callback.arg = rows;
+  MemoryContextRegisterResetCallback(CurrentMemoryContext, &holder->callback);
+  return rows;
+}
+
+}  // namespace
+
+Session* worker_session() noexcept {
+  return session;
+}
+
+void install_worker_session(Session* ready) noexcept {
+  session = ready;
+}
+
+void session_serve_interrupt() {
+  check_deferred_exit();
+  if (!InterruptPending) return;
+  if (QueryCancelPending && !ProcDiePending && session->under_way() && !session->committing())
+    stop_statement(cancel_limit_ms);
+  CHECK_FOR_INTERRUPTS();
+}
+
+void session_report_notices() {
+  if (!session->has_notices()) return;
+  while (std::optional<BgwMessage> notice = next_notice()) bgw_report_message(notice->elevel, &*notice, 0);
+}
+
+void session_wait(Step step) {
+  while (step == Step::interrupted) {
+    session_serve_interrupt();
+    step = resume_step();
+  }
+}
+
+void session_raise_failure(int position_offset) {
+  Failure::Kind kind;
+  BgwMessage message = keep_failure(&kind);
+  bgw_report_message(kind == Failure::Kind::statement ? ERROR : FATAL, &message, position_offset);
+}
+
+void session_at_exit() noexcept {
+  if (!session) return;
+  CriticalScope critical;
+  if (session->under_way() && !session->committing()) session->cancel(exit_cancel_limit_ms);
+  watch_session_socket(-1, nullptr);
+  session->close();
+}
+
+namespace {
+
+// Brings the session to where a new operation may begin.
+void make_ready() {
+  if (!session)
+    ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
+                    errmsg("cannot read pg_class without having selected a database")));
+  if (session->under_way()) stop_statement(cancel_limit_ms);
+}
+
+void conclude(int position_offset) {
+  if (session->failure()) remote_user = InvalidOid;
+  session_report_notices();
+  if (session->failure()) session_raise_failure(position_offset);
+  check_deferred_exit();
+}
+
+// Statements must run as the role that the module has switched to, not as the session's.
+void follow_user() {
+  Oid wanted = GetUserId();
+  if (remote_user == wanted || !session->in_transaction()) return;
+  char text[16];
+  snprintf(text, sizeof(text), "%u", wanted);
+  const char* value = text;
+  Oid type = 26;  // oid
+  BgwRun run = {};
+  run.text =
+      "SELECT pg_catalog.set_config('role', (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1)::text, "
+      "true)";
+  run.nargs = 1;
+  run.argtypes = &type;
+  run.values = &value;
+  run.preparable = true;
+  run.read_only = true;
+  session_wait(start_step(&run, Start::run));
+  conclude(0);
+  remote_user = wanted;
+}
+
+void consume_notifications() noexcept {
+  if (!session || critical_depth > 0) return;
+  CriticalScope critical;
+  if (session->take_notifications() > 0 && MyLatch) SetLatch(MyLatch);
+  if (!session->connected()) watch_session_socket(-1, nullptr);
+}
+
+void clear_rows_of_commit() noexcept {
+  CriticalScope critical;
+  RowSet gone = session->take_rows();
+}
+
+}  // namespace
+
+}  // namespace bgw
+
+using namespace bgw;
+
+extern "C" {
+
+bool bgw_have_session(void) {
+  return session != nullptr;
+}
+
+const RowSet* bgw_session_run(const BgwRun* run, bool* too_many) {
+  make_ready();
+  if (!session->in_transaction())
+    ereport(FATAL,
+            (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg("a statement was run outside a transaction"),
+             errhint("Call StartTransactionCommand() first.")));
+  RowsHolder* holder = static_cast<RowsHolder*>(palloc(sizeof(RowsHolder)));
+  follow_user();
+  session_wait(start_step(run, Start::run));
+  conclude(run->position_offset);
+  if (too_many) *too_many = session->too_many();
+  return adopt_rows(holder);
+}
+
+void bgw_session_prepare(const BgwRun* run) {
+  make_ready();
+  if (!session->in_transaction())
+    ereport(FATAL, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
+                    errmsg("a statement was prepared outside a transaction"),
+                    errhint("Call StartTransactionCommand() first.")));
+  follow_user();
+  session_wait(start_step(run, Start::prepare));
+  conclude(run->position_offset);
+}
+
+const RowSet* bgw_session_lookup(const char* text, int nargs, const Oid* argtypes, const char* const* values) {
+  if (!session) return nullptr;
+  BgwRun run = {};
+  run.text = text;
+  run.nargs = nargs;
+  run.argtypes = argtypes;
+  run.values = values;
+  run.preparable = true;
+  run.read_only = true;
+  if (session->in_transaction()) return bgw_session_run(&run, nullptr);
+  make_ready();
+  RowsHolder* holder = static_cast<RowsHolder*>(palloc(sizeof(RowsHolder)));
+  session_wait(start_step(&run, Start::outside));
+  conclude(0);
+  return adopt_rows(holder);
+}
+
+void bgw_session_begin(void) {
+  if (!session) return;
+  CriticalScope critical;
+  session->begin();
+  remote_user = GetSessionUserId();
+}
+
+void bgw_session_begin_sub(void) {
+  if (!session) return;
+  CriticalScope critical;
+  session->begin_sub();
+}
+
+void bgw_session_release_sub(void) {
+  if (!session) return;
+  CriticalScope critical;
+  session->release_sub();
+}
+
+void bgw_session_rollback_sub(void) {
+  if (!session) return;
+  if (session->under_way()) stop_statement(cancel_limit_ms);
+  CriticalScope critical;
+  session->rollback_sub();
+  if (remote_user != GetSessionUserId()) remote_user = InvalidOid;
+}
+
+void bgw_session_rollback(void) {
+  if (!session) return;
+  CriticalScope critical;
+  // With the process ending, nobody waits for a statement to stop: the connection goes.
+  if (session->under_way()) {
+    if (proc_exit_inprogress) {
+      if (!session->committing()) session->cancel(exit_cancel_limit_ms);
+      session->close();
+    } else {
+      session->cancel(cancel_limit_ms);
+      session->drain(drain_limit_ms);
+    }
+  }
+  session->rollback();
+}
+
+void bgw_session_commit(void) {
+  if (!session) return;
+  if (session->under_way()) stop_statement(cancel_limit_ms);
+  // A commit is not cancelled half-way. Only the end of the process interrupts the wait for its outcome.
+  HOLD_INTERRUPTS();
+  Step step = start_step(nullptr, Start::commit);
+  while (step == Step::interrupted) {
+    check_deferred_exit();
+    step = resume_step();
+  }
+  RESUME_INTERRUPTS();
+  clear_rows_of_commit();
+  conclude(0);
+}
+
+void bgw_session_watch_notifications(void) {
+  if (session && session->connected()) watch_session_socket(session->socket(), consume_notifications);
+}
+
+}  // extern "C"

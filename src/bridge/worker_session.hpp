@@ -1,0 +1,54 @@
+// The worker's session, as the extern "C" parts of the host use it: plain arguments, results in palloc'd
+// memory, failures raised. One session per process; none before bgw_connect_worker. Include after postgres.h.
+#pragma once
+
+#include "core/session.hpp"
+
+extern "C" {
+
+// The body of BackgroundWorkerInitializeConnection and ...ByOid: opens the session and sets MyDatabaseId and
+// the user ids. dbname nullptr and dboid 0: no database. username nullptr and useroid 0: the upstream
+// connection's own role. Every failure is FATAL.
+void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags);
+
+// One statement to run on the session. Strings need to live only as long as the call.
+struct BgwRun {
+  const char* text;  // exactly one statement
+  int nargs;
+  const Oid* argtypes;
+  const char* const* values;  // nullptr: NULL
+  bool preparable, want_prepared, read_only, limit_by_cursor, drops_prepared, no_savepoint;
+  long row_limit;       // 0: none
+  int position_offset;  // added to the position of an error
+};
+
+// Runs it in the current transaction and gives its rows, which are freed with the current memory context.
+// *too_many (may be nullptr) as in Session. Raises: ERROR when the upstream refuses, FATAL when there is no
+// session, no transaction or no connection any more.
+const bgw::RowSet* bgw_session_run(const BgwRun* run, bool* too_many);
+
+// Parses and analyses only.
+void bgw_session_prepare(const BgwRun* run);
+
+// Runs outside any transaction of the worker's, for look-ups; inside one if there is one. nullptr if there is
+// no session. Values are text.
+const bgw::RowSet* bgw_session_lookup(const char* text, int nargs, const Oid* argtypes,
+                                      const char* const* values);
+
+// Transaction control, for access/xact.cc. All but commit only take notes or send without waiting.
+bool bgw_have_session(void);
+void bgw_session_begin(void);
+void bgw_session_begin_sub(void);
+void bgw_session_release_sub(void);
+void bgw_session_rollback_sub(void);
+void bgw_session_rollback(void);
+void bgw_session_commit(void);  // raises as bgw_session_run
+
+// From now on notifications set MyLatch while the process waits for its latch.
+void bgw_session_watch_notifications(void);
+}
+
+namespace bgw {
+// nullptr before the worker has connected. For C++ code that closes its scopes before anything may raise.
+Session* worker_session() noexcept;
+}  // namespace bgw

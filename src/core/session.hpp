@@ -1,0 +1,246 @@
+// One database session of a worker: a non-blocking libpq connection in pipeline mode.
+//
+// What it is about is round trips. BEGIN and SAVEPOINT are deferred and travel in the packet of the first
+// statement that needs them; a transaction that runs nothing sends nothing; ROLLBACK, and COMMIT of a
+// transaction that only read, are sent without waiting for the answer, which is collected before the next
+// use. A statement text seen again runs as a prepared statement.
+//
+// A failed statement leaves the transaction usable, as an error that is caught leaves it in the server: the
+// first statement of a transaction or of a subtransaction is undone by starting that level anew, every other
+// one runs inside a savepoint that travels with it (set_statement_savepoints).
+//
+// Every operation that may wait returns a Step. `interrupted` means that the caller has something more urgent
+// to do; it then calls resume(), or cancel() and drain(), or close(). After `done`, failure() tells how it
+// went. Nothing here throws, jumps, or blocks other than in the wait function. One thread, one session; never
+// entered from a signal handler.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "bridge/wait.hpp"
+#include "core/prepared_cache.hpp"
+#include "core/server_message.hpp"
+
+struct pg_conn;
+struct pg_result;
+
+namespace bgw {
+
+using WaitFunction = WaitOutcome (*)(int fd, short poll_events, int timeout_ms) noexcept;
+
+// The rows of one statement, in text format, and what the upstream said about them. Owns a result of libpq.
+class RowSet {
+ public:
+  RowSet() = default;
+  explicit RowSet(pg_result* result) : result_(result) {}
+  RowSet(RowSet&& other) noexcept : result_(std::exchange(other.result_, nullptr)) {}
+  RowSet& operator=(RowSet&& other) noexcept {
+    std::swap(result_, other.result_);
+    return *this;
+  }
+  RowSet(const RowSet&) = delete;
+  ~RowSet();
+
+  explicit operator bool() const { return result_ != nullptr; }
+  bool has_rows() const;  // the statement returns rows, be it none
+  int columns() const;
+  int rows() const;
+  const char* name(int column) const;
+  std::uint32_t type(int column) const;
+  int type_modifier(int column) const;
+  int type_size(int column) const;
+  std::uint32_t table(int column) const;
+  int table_column(int column) const;
+  bool is_null(int row, int column) const;
+  const char* value(int row, int column) const;  // NUL-terminated
+  int length(int row, int column) const;
+  const char* command_tag() const;  // "INSERT 0 3"
+  std::uint64_t affected() const;   // rows, as the command tag counts them; 0 if it does not
+  pg_result* release() { return std::exchange(result_, nullptr); }
+
+ private:
+  pg_result* result_ = nullptr;
+};
+
+enum class Step { done, interrupted };
+
+struct Failure {
+  enum class Kind {
+    statement,       // the upstream refused; the session lives
+    lost,            // the connection is gone
+    commit_unknown,  // the connection went while a commit was under way: it may have happened
+  };
+  Kind kind = Kind::statement;
+  ServerMessage message;
+  bool from_server = true;  // false: made here (network error, protocol)
+};
+
+struct TransactionOptions {
+  const char* isolation = nullptr;  // "REPEATABLE READ", ...; nullptr: the session's default
+  std::optional<bool> read_only;
+  std::optional<bool> deferrable;
+  bool operator==(const TransactionOptions&) const = default;
+};
+
+struct Request {
+  std::string text;                                // exactly one statement, without semicolon
+  std::vector<std::uint32_t> types;                // of the parameters
+  std::vector<std::optional<std::string>> values;  // nullopt: NULL; unused by prepare()
+  bool preparable = false;                         // may run as a prepared statement
+  bool want_prepared = false;                      // and should from its first use on
+  bool read_only = false;                          // the caller promises that it changes nothing
+  // More than 0: stop after that many rows. A plain SELECT (limit_by_cursor) is read through a cursor and
+  // really stops; of any other statement that returns more, the effects are undone and `too_many` is set.
+  long row_limit = 0;
+  bool limit_by_cursor = false;
+  bool drops_prepared = false;
+  bool no_savepoint = false;       // SET TRANSACTION: the upstream refuses it in a subtransaction
+  TransactionOptions transaction;  // used when this statement is the first of its transaction
+};
+
+struct ConnectRequest {
+  std::string conninfo;                                        // connection string or URI
+  std::vector<std::pair<std::string, std::string>> overrides;  // dbname, user, application_name, ...
+};
+
+class Session {
+ public:
+  explicit Session(WaitFunction wait, std::size_t prepared_capacity = 256, int prepare_threshold = 2);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // ---- connecting ----
+  Step connect(const ConnectRequest& request);
+  bool connected() const { return conn_ != nullptr && !lost_; }
+  void close() noexcept;  // at once: what is under way is abandoned
+  int socket() const;
+  int server_version() const;                     // 150020
+  std::string parameter(const char* name) const;  // a reported parameter of the session, "" if unknown
+  const std::string& database() const { return database_; }
+  const std::string& user() const { return user_; }
+
+  // ---- transactions; levels count from 0, no transaction, 1, the transaction, 2.., subtransactions ----
+  bool in_transaction() const { return !levels_.empty(); }
+  int level() const { return static_cast<int>(levels_.size()); }
+  bool transaction_sent() const { return !levels_.empty() && levels_.front().sent; }
+  void begin();                  // nothing is sent
+  void begin_sub();              // nothing is sent
+  void release_sub();            // nothing is sent
+  void rollback_sub() noexcept;  // sent, not waited for
+  void rollback() noexcept;      // sent, not waited for; also ends all subtransactions
+  Step commit();                 // waits for the answer unless every statement was read_only
+  // The setting bgworkerd.statement_savepoints.
+  void set_statement_savepoints(bool on) { statement_savepoints_ = on; }
+  void set_prepare_threshold(int threshold) { cache_.set_threshold(threshold); }
+
+  // ---- statements; inside a transaction unless `outside` ----
+  Step execute(Request request);
+  // Parses and analyses without running. The statement stays prepared if the cache wants it.
+  Step prepare(Request request);
+  // Runs several statements outside any transaction, each on its own, all in one round trip, and keeps the
+  // rows of the last. Used for the session's own housekeeping. Stops at the first failure.
+  Step execute_outside(std::vector<Request> requests);
+
+  // Goes on after `interrupted`.
+  Step resume();
+  // Asks the upstream to stop what it is doing; waits no longer than `limit_ms` for the request to be
+  // delivered. Does nothing if nothing is under way.
+  void cancel(int limit_ms) noexcept;
+  // Waits up to `limit_ms` for what is under way to end, deaf to interrupts; false: it did not, and the
+  // session has been closed.
+  bool drain(int limit_ms) noexcept;
+  bool busy() const { return !in_flight_.empty(); }
+  // An operation was interrupted and neither resumed to its end nor drained.
+  bool under_way() const { return operation_ != Operation::none; }
+  bool committing() const { return operation_ == Operation::commit; }
+
+  // ---- what came of it ----
+  const std::optional<Failure>& failure() const { return failure_; }
+  RowSet take_rows() { return std::exchange(rows_, RowSet()); }
+  bool too_many() const { return too_many_; }
+  std::vector<ServerMessage> take_notices() { return std::exchange(notices_, {}); }
+  bool has_notices() const { return !notices_.empty(); }
+  // The oldest message below ERROR that has not been taken yet.
+  std::optional<ServerMessage> pop_notice();
+
+  // ---- notifications ----
+  // Takes in what has arrived, without waiting; returns how many notifications came since the last call.
+  // A broken connection counts as one, so that its owner looks.
+  int take_notifications() noexcept;
+
+  PreparedCache& cache() { return cache_; }
+
+ private:
+  enum class Role { control, prepare, statement, limit_open, limit_close, commit, background, sync };
+  enum class Operation { none, connect, statement, prepare, commit, outside };
+  struct Item {
+    Role role;
+    std::string cache_key;  // of a prepare
+    bool failed = false;
+  };
+  struct Level {
+    bool sent = false;      // its BEGIN or SAVEPOINT has been sent
+    bool has_work = false;  // a statement has succeeded in it
+  };
+
+  bool send(Role role, const char* text, const Request* params = nullptr);
+  bool send_named(const PreparedCache::Entry& entry, const Request& request);
+  bool send_sync();
+  void compose();
+  void compose_prefix();
+  Step start();
+  Step pump();
+  Step connect_more();
+  void take_result(Item& item, pg_result* result);
+  void settle_statement();
+  void settle_failure();
+  void settle_commit();
+  bool retry_with_new_plan();
+  void lose(std::string_view what);
+  void note_background_failure(pg_result* result);
+  std::string begin_text() const;
+  static void on_notice(void* self, const pg_result* result);
+
+  WaitFunction wait_;
+  pg_conn* conn_ = nullptr;
+  bool lost_ = false;
+  bool statement_savepoints_ = true;
+  Operation operation_ = Operation::none;
+  std::deque<Item> in_flight_;
+  std::string database_, user_;
+
+  // The transaction.
+  std::vector<Level> levels_;
+  std::vector<std::string> pending_;  // control commands to send before anything else
+  bool doomed_ = false;               // failed beyond recovery; the upstream refuses until ROLLBACK
+  bool all_read_only_ = true;
+
+  // The operation under way.
+  Request request_;
+  std::vector<Request> outside_;
+  std::string prepared_key_;     // the cache entry this request runs with, "" if none
+  bool with_savepoint_ = false;  // the statement runs inside its own savepoint
+  bool keep_savepoint_ = false;  // which stays until the row count is known
+  bool retried_ = false;
+  bool too_many_ = false;
+  Role failed_role_ = Role::control;
+  int connect_timeout_ms_ = -1;
+  std::int64_t connect_deadline_ = 0;
+  short connect_events_ = 0;
+
+  std::optional<Failure> failure_;
+  std::optional<ServerMessage> last_fatal_;  // sent by the upstream before it hung up
+  RowSet rows_;
+  std::vector<ServerMessage> notices_;
+  int notifications_ = 0;
+  PreparedCache cache_;
+};
+
+}  // namespace bgw

@@ -1,0 +1,431 @@
+// Reads statements with libpg_query, through its JSON form of the parse tree: names of nodes and enums are
+// words there, and nothing of the library's own memory outlives a call.
+//
+// The library keeps its memory per thread and its names apart from ours (the build makes them local). Enter
+// only inside a CriticalScope in a worker: it allocates.
+#include "core/statement.hpp"
+
+#include <nlohmann/json.hpp>
+#include <pg_query.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <unordered_map>
+
+namespace bgw {
+
+namespace {
+
+using Json = nlohmann::json;
+
+// OBJECT_FOREIGN_TABLE -> "FOREIGN TABLE", with the server's own words where the enum's differ.
+std::string object_words(std::string_view object_type) {
+  static const std::unordered_map<std::string_view, const char*> special = {
+      {"OBJECT_FDW", "FOREIGN DATA WRAPPER"},
+      {"OBJECT_FOREIGN_SERVER", "SERVER"},
+      {"OBJECT_MATVIEW", "MATERIALIZED VIEW"},
+      {"OBJECT_OPCLASS", "OPERATOR CLASS"},
+      {"OBJECT_OPFAMILY", "OPERATOR FAMILY"},
+      {"OBJECT_STATISTIC_EXT", "STATISTICS"},
+      {"OBJECT_TSCONFIGURATION", "TEXT SEARCH CONFIGURATION"},
+      {"OBJECT_TSDICTIONARY", "TEXT SEARCH DICTIONARY"},
+      {"OBJECT_TSPARSER", "TEXT SEARCH PARSER"},
+      {"OBJECT_TSTEMPLATE", "TEXT SEARCH TEMPLATE"},
+      {"OBJECT_COLUMN", "TABLE"},
+      {"OBJECT_TABCONSTRAINT", "TABLE"},
+      {"OBJECT_ATTRIBUTE", "TYPE"},
+      {"OBJECT_DOMCONSTRAINT", "DOMAIN"},
+      {"OBJECT_LARGEOBJECT", "LARGE OBJECT"},
+  };
+  if (auto it = special.find(object_type); it != special.end()) return it->second;
+  std::string words(object_type.substr(object_type.starts_with("OBJECT_") ? 7 : 0));
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
+}
+
+std::string text_of(const Json& node, const char* key) {
+  auto it = node.find(key);
+  return it != node.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+bool flag_of(const Json& node, const char* key) {
+  auto it = node.find(key);
+  return it != node.end() && it->is_boolean() && it->get<bool>();
+}
+
+bool has_def_elem(const Json& node, const char* list, const char* name) {
+  auto it = node.find(list);
+  if (it == node.end() || !it->is_array()) return false;
+  for (const Json& element : *it)
+    if (auto def = element.find("DefElem"); def != element.end() && text_of(*def, "defname") == name)
+      return true;
+  return false;
+}
+
+std::string camel_to_words(std::string_view name) {
+  std::string words;
+  if (name.ends_with("Stmt")) name.remove_suffix(4);
+  for (char c : name) {
+    if (std::isupper(static_cast<unsigned char>(c)) && !words.empty()) words.push_back(' ');
+    words.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  }
+  return words;
+}
+
+std::string transaction_tag(const std::string& kind) {
+  static const std::unordered_map<std::string_view, const char*> tags = {
+      {"TRANS_STMT_BEGIN", "BEGIN"},
+      {"TRANS_STMT_START", "START TRANSACTION"},
+      {"TRANS_STMT_COMMIT", "COMMIT"},
+      {"TRANS_STMT_ROLLBACK", "ROLLBACK"},
+      {"TRANS_STMT_SAVEPOINT", "SAVEPOINT"},
+      {"TRANS_STMT_RELEASE", "RELEASE"},
+      {"TRANS_STMT_ROLLBACK_TO", "ROLLBACK"},
+      {"TRANS_STMT_PREPARE", "PREPARE TRANSACTION"},
+      {"TRANS_STMT_COMMIT_PREPARED", "COMMIT PREPARED"},
+      {"TRANS_STMT_ROLLBACK_PREPARED", "ROLLBACK PREPARED"},
+  };
+  auto it = tags.find(kind);
+  return it == tags.end() ? "BEGIN" : it->second;
+}
+
+// The command's name as the server's messages print it.
+std::string command_tag(const std::string& node, const Json& body) {
+  static const std::unordered_map<std::string_view, const char*> fixed = {
+      {"AlterDefaultPrivilegesStmt", "ALTER DEFAULT PRIVILEGES"},
+      {"AlterDatabaseRefreshCollStmt", "ALTER DATABASE"},
+      {"AlterDatabaseSetStmt", "ALTER DATABASE"},
+      {"AlterEnumStmt", "ALTER TYPE"},
+      {"AlterEventTrigStmt", "ALTER EVENT TRIGGER"},
+      {"AlterExtensionContentsStmt", "ALTER EXTENSION"},
+      {"AlterFdwStmt", "ALTER FOREIGN DATA WRAPPER"},
+      {"AlterForeignServerStmt", "ALTER SERVER"},
+      {"AlterOpFamilyStmt", "ALTER OPERATOR FAMILY"},
+      {"AlterRoleSetStmt", "ALTER ROLE"},
+      {"AlterSeqStmt", "ALTER SEQUENCE"},
+      {"AlterStatsStmt", "ALTER STATISTICS"},
+      {"AlterTableMoveAllStmt", "ALTER TABLE"},
+      {"AlterTableSpaceOptionsStmt", "ALTER TABLESPACE"},
+      {"AlterTSConfigurationStmt", "ALTER TEXT SEARCH CONFIGURATION"},
+      {"AlterTSDictionaryStmt", "ALTER TEXT SEARCH DICTIONARY"},
+      {"CheckPointStmt", "CHECKPOINT"},
+      {"ClosePortalStmt", "CLOSE CURSOR"},
+      {"CompositeTypeStmt", "CREATE TYPE"},
+      {"ConstraintsSetStmt", "SET CONSTRAINTS"},
+      {"CreateAmStmt", "CREATE ACCESS METHOD"},
+      {"CreateEnumStmt", "CREATE TYPE"},
+      {"CreateEventTrigStmt", "CREATE EVENT TRIGGER"},
+      {"CreateFdwStmt", "CREATE FOREIGN DATA WRAPPER"},
+      {"CreateForeignServerStmt", "CREATE SERVER"},
+      {"CreateOpClassStmt", "CREATE OPERATOR CLASS"},
+      {"CreateOpFamilyStmt", "CREATE OPERATOR FAMILY"},
+      {"CreatePLangStmt", "CREATE LANGUAGE"},
+      {"CreateRangeStmt", "CREATE TYPE"},
+      {"CreateSeqStmt", "CREATE SEQUENCE"},
+      {"CreateStatsStmt", "CREATE STATISTICS"},
+      {"CreateStmt", "CREATE TABLE"},
+      {"CreateTableSpaceStmt", "CREATE TABLESPACE"},
+      {"CreateTrigStmt", "CREATE TRIGGER"},
+      {"CreatedbStmt", "CREATE DATABASE"},
+      {"DropTableSpaceStmt", "DROP TABLESPACE"},
+      {"DropdbStmt", "DROP DATABASE"},
+      {"IndexStmt", "CREATE INDEX"},
+      {"LockStmt", "LOCK TABLE"},
+      {"RefreshMatViewStmt", "REFRESH MATERIALIZED VIEW"},
+      {"ReplicaIdentityStmt", "ALTER TABLE"},
+      {"RuleStmt", "CREATE RULE"},
+      {"SecLabelStmt", "SECURITY LABEL"},
+      {"TruncateStmt", "TRUNCATE TABLE"},
+      {"VariableShowStmt", "SHOW"},
+      {"ViewStmt", "CREATE VIEW"},
+      {"RemoveStmt", "DELETE"},
+  };
+  if (node == "TransactionStmt") return transaction_tag(text_of(body, "kind"));
+  if (node == "VacuumStmt") return flag_of(body, "is_vacuumcmd") ? "VACUUM" : "ANALYZE";
+  if (node == "VariableSetStmt") return text_of(body, "kind").starts_with("VAR_RESET") ? "RESET" : "SET";
+  if (node == "FetchStmt") return flag_of(body, "ismove") ? "MOVE" : "FETCH";
+  if (node == "DropStmt") return "DROP " + object_words(text_of(body, "removeType"));
+  if (node == "DefineStmt") return "CREATE " + object_words(text_of(body, "kind"));
+  if (node == "RenameStmt") {
+    std::string type = text_of(body, "renameType");
+    if (type == "OBJECT_COLUMN" || type == "OBJECT_TABCONSTRAINT" || type == "OBJECT_ATTRIBUTE")
+      type = text_of(body, "relationType");
+    return "ALTER " + object_words(type);
+  }
+  if (node == "AlterTableStmt") return "ALTER " + object_words(text_of(body, "objtype"));
+  if (node == "AlterFunctionStmt") return "ALTER " + object_words(text_of(body, "objtype"));
+  if (node == "AlterOwnerStmt" || node == "AlterObjectSchemaStmt" || node == "AlterObjectDependsStmt")
+    return "ALTER " + object_words(text_of(body, "objectType"));
+  if (node == "CreateFunctionStmt")
+    return flag_of(body, "is_procedure") ? "CREATE PROCEDURE" : "CREATE FUNCTION";
+  if (node == "GrantStmt") return flag_of(body, "is_grant") ? "GRANT" : "REVOKE";
+  if (node == "GrantRoleStmt") return flag_of(body, "is_grant") ? "GRANT ROLE" : "REVOKE ROLE";
+  if (node == "DeallocateStmt") return text_of(body, "name").empty() ? "DEALLOCATE ALL" : "DEALLOCATE";
+  if (node == "DiscardStmt") {
+    std::string words = text_of(body, "target");
+    std::replace(words.begin(), words.end(), '_', ' ');
+    return words;
+  }
+  if (node == "CreateTableAsStmt") {
+    if (flag_of(body, "is_select_into")) return "SELECT INTO";
+    return text_of(body, "objtype") == "OBJECT_MATVIEW" ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
+  }
+  if (auto it = fixed.find(node); it != fixed.end()) return it->second;
+  return camel_to_words(node);
+}
+
+struct TreeFacts {
+  std::string lock_strength;  // of the first locking clause met
+  int max_param = 0;
+  int max_param_location = -1;
+};
+
+void walk(const Json& node, TreeFacts& facts) {
+  if (node.is_array()) {
+    for (const Json& element : node) walk(element, facts);
+    return;
+  }
+  if (!node.is_object()) return;
+  for (auto it = node.begin(); it != node.end(); ++it) {
+    if (it.key() == "LockingClause" && facts.lock_strength.empty()) {
+      facts.lock_strength = text_of(it.value(), "strength");
+    } else if (it.key() == "ParamRef" && it.value().is_object()) {
+      int number = it.value().value("number", 0);
+      if (number > facts.max_param) {
+        facts.max_param = number;
+        facts.max_param_location = it.value().value("location", 0);
+      }
+    }
+    if (it.value().is_structured()) walk(it.value(), facts);
+  }
+}
+
+bool modifies_in_with(const Json& body) {
+  auto with = body.find("withClause");
+  if (with == body.end()) return false;
+  auto ctes = with->find("ctes");
+  if (ctes == with->end()) return false;
+  for (const Json& cte : *ctes) {
+    auto expr = cte.find("CommonTableExpr");
+    if (expr == cte.end()) continue;
+    auto query = expr->find("ctequery");
+    if (query != expr->end() && !query->contains("SelectStmt")) return true;
+  }
+  return false;
+}
+
+std::string locking_tag(const std::string& strength) {
+  if (strength == "LCS_FORKEYSHARE") return "SELECT FOR KEY SHARE";
+  if (strength == "LCS_FORSHARE") return "SELECT FOR SHARE";
+  if (strength == "LCS_FORNOKEYUPDATE") return "SELECT FOR NO KEY UPDATE";
+  return "SELECT FOR UPDATE";
+}
+
+// The name under which the server refuses a statement inside a transaction block; empty if it may run there.
+std::string refused_in_block(const std::string& node, const Json& body) {
+  if (node == "VacuumStmt") return flag_of(body, "is_vacuumcmd") ? "VACUUM" : "";
+  if (node == "CreatedbStmt") return "CREATE DATABASE";
+  if (node == "DropdbStmt") return "DROP DATABASE";
+  if (node == "CreateTableSpaceStmt") return "CREATE TABLESPACE";
+  if (node == "DropTableSpaceStmt") return "DROP TABLESPACE";
+  if (node == "AlterSystemStmt") return "ALTER SYSTEM";
+  if (node == "ClusterStmt") return body.contains("relation") ? "" : "CLUSTER";
+  if (node == "DiscardStmt") return text_of(body, "target") == "DISCARD_ALL" ? "DISCARD ALL" : "";
+  if (node == "IndexStmt") return flag_of(body, "concurrent") ? "CREATE INDEX CONCURRENTLY" : "";
+  if (node == "DropStmt") return flag_of(body, "concurrent") ? "DROP INDEX CONCURRENTLY" : "";
+  if (node == "AlterDatabaseStmt")
+    return has_def_elem(body, "options", "tablespace") ? "ALTER DATABASE SET TABLESPACE" : "";
+  if (node == "ReindexStmt") {
+    if (has_def_elem(body, "params", "concurrently")) return "REINDEX CONCURRENTLY";
+    std::string kind = text_of(body, "kind");
+    if (kind == "REINDEX_OBJECT_SCHEMA") return "REINDEX SCHEMA";
+    if (kind == "REINDEX_OBJECT_SYSTEM") return "REINDEX SYSTEM";
+    if (kind == "REINDEX_OBJECT_DATABASE") return "REINDEX DATABASE";
+  }
+  return "";
+}
+
+void describe(Statement& s, const std::string& node, const Json& body) {
+  TreeFacts facts;
+  walk(body, facts);
+  s.max_param = facts.max_param;
+  s.max_param_at = facts.max_param_location;
+  s.tag = command_tag(node, body);
+  s.outside_block = refused_in_block(node, body);
+  bool optimizable = true;
+  if (node == "SelectStmt") {
+    // In WITH ... SELECT INTO and set operations the INTO clause hangs on the leftmost member.
+    const Json* leaf = &body;
+    while (leaf->contains("larg")) leaf = &leaf->at("larg");
+    if (leaf->contains("intoClause")) {
+      s.kind = StatementKind::select_into;
+      s.tag = "SELECT INTO";
+    } else {
+      s.kind = StatementKind::select;
+      s.tag = facts.lock_strength.empty() ? "SELECT" : locking_tag(facts.lock_strength);
+      s.cursor_ok = !modifies_in_with(body);
+      s.read_only = facts.lock_strength.empty() && s.cursor_ok;
+    }
+  } else if (node == "InsertStmt" || node == "UpdateStmt" || node == "DeleteStmt" || node == "MergeStmt") {
+    s.kind = node == "InsertStmt"   ? StatementKind::insert
+             : node == "UpdateStmt" ? StatementKind::update
+             : node == "DeleteStmt" ? StatementKind::remove
+                                    : StatementKind::merge;
+    auto returning = body.find("returningList");
+    s.returning = returning != body.end() && !returning->empty();
+  } else {
+    optimizable = false;
+    s.kind = StatementKind::utility;
+    if (node == "TransactionStmt") {
+      s.kind = StatementKind::transaction;
+    } else if (node == "CopyStmt") {
+      s.kind = body.contains("filename") ? StatementKind::copy_file : StatementKind::copy_client;
+    } else if (node == "CreateTableAsStmt") {
+      s.kind = StatementKind::create_table_as;
+    } else if (node == "ListenStmt") {
+      s.kind = StatementKind::listen;
+    } else if (node == "ExplainStmt" || node == "VariableShowStmt" || node == "FetchStmt" ||
+               node == "ExecuteStmt" || node == "CallStmt") {
+      s.kind = StatementKind::utility_rows;
+    } else if (node == "DiscardStmt") {
+      std::string target = text_of(body, "target");
+      s.drops_prepared = target == "DISCARD_ALL" || target == "DISCARD_PLANS";
+    } else if (node == "DeallocateStmt") {
+      s.drops_prepared = true;
+    } else if (node == "VariableSetStmt") {
+      s.is_explicit_set = true;
+      s.set_name = text_of(body, "name");
+    }
+    if (node == "DeclareCursorStmt") s.cursor_name = text_of(body, "portalname");
+    if (node == "VariableShowStmt") s.set_name = text_of(body, "name");
+  }
+  static const char* const without_snapshot[] = {
+      "TransactionStmt", "LockStmt",   "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt",
+      "FetchStmt",       "ListenStmt", "NotifyStmt",      "UnlistenStmt",     "CheckPointStmt"};
+  for (const char* name : without_snapshot)
+    if (node == name) s.needs_snapshot = false;
+  s.analyzed_at_prepare = optimizable || node == "ExplainStmt" || node == "DeclareCursorStmt" ||
+                          node == "CreateTableAsStmt" || node == "CallStmt";
+}
+
+void trim(std::string_view text, std::size_t& begin, std::size_t& length) {
+  auto space = [&](std::size_t i) { return std::isspace(static_cast<unsigned char>(text[i])) != 0; };
+  while (length > 0 && space(begin)) ++begin, --length;
+  while (length > 0 && space(begin + length - 1)) --length;
+}
+
+// The first word of a statement, in capitals, white space and comments skipped.
+std::string first_word(std::string_view text, std::size_t* end = nullptr) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    if (std::isspace(static_cast<unsigned char>(text[i])) || text[i] == '(') {
+      ++i;
+    } else if (text.substr(i, 2) == "--") {
+      while (i < text.size() && text[i] != '\n') ++i;
+    } else if (text.substr(i, 2) == "/*") {
+      int depth = 0;
+      do {
+        if (text.substr(i, 2) == "/*") {
+          ++depth, i += 2;
+        } else if (text.substr(i, 2) == "*/") {
+          --depth, i += 2;
+        } else {
+          ++i;
+        }
+      } while (depth > 0 && i < text.size());
+    } else {
+      break;
+    }
+  }
+  std::string word;
+  while (i < text.size() && std::isalpha(static_cast<unsigned char>(text[i])))
+    word.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(text[i++]))));
+  if (end) *end = i;
+  return word;
+}
+
+Statement guess(std::string_view text) {
+  Statement s;
+  s.text = std::string(text);
+  std::size_t end = 0;
+  std::string word = first_word(text, &end);
+  s.tag = word;
+  static const char* const transaction_words[] = {"BEGIN", "START",     "COMMIT",  "END",
+                                                  "ABORT", "SAVEPOINT", "RELEASE", "ROLLBACK"};
+  for (const char* t : transaction_words)
+    if (word == t) s.kind = StatementKind::transaction;
+  if (word == "PREPARE" && first_word(text.substr(end)) == "TRANSACTION") s.kind = StatementKind::transaction;
+  if (word == "LISTEN") s.kind = StatementKind::listen;
+  return s;
+}
+
+}  // namespace
+
+std::size_t count_characters(std::string_view text, bool utf8) {
+  if (!utf8) return text.size();
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+ParsedText parse_statements(std::string_view text) {
+  ParsedText parsed;
+  std::string whole(text);
+  PgQueryParseResult raw = pg_query_parse(whole.c_str());
+  bool failed = raw.error != nullptr;
+  Json tree = failed ? Json() : Json::parse(raw.parse_tree, nullptr, false);
+  pg_query_free_parse_result(raw);
+  if (failed || tree.is_discarded()) {
+    parsed.understood = false;
+    parsed.statements.push_back(guess(text));
+    return parsed;
+  }
+  auto stmts = tree.find("stmts");
+  if (stmts == tree.end()) return parsed;
+  for (const Json& raw_stmt : *stmts) {
+    std::size_t begin = static_cast<std::size_t>(raw_stmt.value("stmt_location", 0));
+    std::size_t length = static_cast<std::size_t>(raw_stmt.value("stmt_len", 0));
+    if (begin > text.size()) begin = text.size();
+    if (length == 0 || begin + length > text.size()) length = text.size() - begin;
+    std::size_t start = begin;
+    trim(text, start, length);
+    auto node = raw_stmt.find("stmt");
+    if (node == raw_stmt.end() || !node->is_object() || node->empty()) continue;
+    Statement s;
+    describe(s, node->begin().key(), node->begin().value());
+    s.text = std::string(text.substr(start, length));
+    s.offset = count_characters(text.substr(0, start));
+    if (s.max_param > 0) {
+      std::size_t at = static_cast<std::size_t>(std::max(s.max_param_at, 0));
+      at = std::clamp(at, start, text.size());
+      s.max_param_at = static_cast<int>(count_characters(text.substr(start, at - start))) + 1;
+    }
+    parsed.statements.push_back(std::move(s));
+  }
+  return parsed;
+}
+
+ParsedText split_unknown(std::string_view text) {
+  ParsedText parsed;
+  parsed.understood = false;
+  std::string whole(text);
+  PgQuerySplitResult split = pg_query_split_with_scanner(whole.c_str());
+  if (!split.error) {
+    for (int i = 0; i < split.n_stmts; ++i) {
+      std::size_t begin = std::min(static_cast<std::size_t>(split.stmts[i]->stmt_location), text.size());
+      std::size_t length = std::min(static_cast<std::size_t>(split.stmts[i]->stmt_len), text.size() - begin);
+      trim(text, begin, length);
+      if (length == 0) continue;
+      ParsedText one = parse_statements(text.substr(begin, length));
+      Statement s =
+          one.understood && one.statements.size() == 1 ? one.statements[0] : guess(text.substr(begin, length));
+      s.offset += count_characters(text.substr(0, begin));
+      parsed.statements.push_back(std::move(s));
+    }
+  }
+  pg_query_free_split_result(split);
+  if (parsed.statements.empty()) parsed.statements.push_back(guess(text));
+  return parsed;
+}
+
+}  // namespace bgw

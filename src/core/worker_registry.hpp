@@ -1,0 +1,147 @@
+// The postmaster's list of workers and the rules by which they start, restart and are forgotten.
+//
+// Pure logic: no process is made and no clock is read here. The postmaster tells the registry what happened
+// and asks it what to do; so the rules can be tested with a clock that stands still.
+//
+// Invariants:
+//  1. A worker is in exactly one state, and only change_state() changes it.
+//  2. A running worker has a pid and no other one has; by_pid_ holds exactly the running ones.
+//  3. The start queue holds exactly the workers in state `startable`; the due list exactly those in
+//     `waiting_restart`. Their cost per change is O(1) and O(log n): nothing scans all workers but a change
+//     of the upstream's state, a reset and a shutdown.
+//  4. A worker is forgotten (removed) only by forget(), after which no reference to it is valid.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace bgw {
+
+// How far the upstream has come, in the order in which workers may wait for it.
+enum class UpstreamLevel { none, consistent, read_write };
+
+// When a worker may be started first: BgWorkerStartTime by another name, so that core needs no server header.
+enum class StartWhen { postmaster_start, consistent_state, recovery_finished };
+
+struct WorkerSpec {
+  std::string name;
+  std::string type;
+  StartWhen start_when = StartWhen::postmaster_start;
+  std::optional<std::chrono::seconds> restart_after;  // nullopt: never restarted
+  bool needs_database = false;
+  bool is_static = true;
+  int flags = 0;
+};
+
+enum class WorkerState {
+  waiting_state,    // the upstream has not reached what the worker waits for
+  startable,        // in the start queue
+  running,          // has a process
+  waiting_restart,  // exited with code 1; its interval is not over
+};
+
+// How a worker's process ended, as the postmaster judged it.
+struct WorkerExit {
+  bool by_signal = false;
+  int code = 0;            // exit code, or the signal's number
+  bool cleaned_up = true;  // ran its exit callbacks: false after _exit()
+};
+
+enum class ExitVerdict {
+  forget,   // ended for good
+  restart,  // will be started again: at once, after its interval, or when the upstream is back
+  crash,    // the host must be reset
+};
+
+class WorkerRegistry {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  struct Worker {
+    WorkerSpec spec;
+    int slot = -1;  // position in the shared slot array, kept for the worker's life
+    WorkerState state = WorkerState::waiting_state;
+    pid_t pid = 0;
+    bool terminate = false;             // asked to end for good
+    bool stopped_for_upstream = false;  // told to stop because the upstream went away
+    std::uint64_t starts = 0;
+    std::optional<WorkerExit> last_exit;
+    std::chrono::system_clock::time_point since{};  // of the present state
+
+   private:
+    friend class WorkerRegistry;
+    std::list<Worker>::iterator self;
+    std::optional<std::list<Worker*>::iterator> queued;
+    std::optional<std::multimap<Clock::time_point, Worker*>::iterator> due;
+  };
+
+  // Called after every change of a worker's state, for the status that operators see.
+  using Observer = std::function<void(const Worker&)>;
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
+
+  // Adds a worker at the head of the list: of several that become startable together, the last one added
+  // starts first, as in the server.
+  Worker& add(WorkerSpec spec, int slot);
+
+  // The upstream came up, went down or was promoted. Makes the workers startable that may start now. Those
+  // that were waiting for their interval after losing a database that is back now start at once.
+  void upstream_changed(UpstreamLevel level);
+  UpstreamLevel upstream_level() const { return level_; }
+
+  // The next worker to start, or nullptr; it stays queued until started() or start_failed().
+  Worker* next_to_start();
+  void started(Worker& worker, pid_t pid);
+  // No process could be made. True: it will be tried again after its interval. False: forget it.
+  [[nodiscard]] bool start_failed(Worker& worker, Clock::time_point now);
+
+  // The worker's process has ended. After `forget` the caller calls forget().
+  [[nodiscard]] ExitVerdict exited(Worker& worker, WorkerExit exit, Clock::time_point now);
+
+  // Asked for through a handle. True: the worker is not running and is to be forgotten now.
+  [[nodiscard]] bool terminate(Worker& worker);
+
+  void forget(Worker& worker);
+
+  // Makes startable what is due by `now`.
+  void release_due(Clock::time_point now);
+  std::optional<Clock::time_point> next_due() const;
+
+  // After a crash, every process being gone: restartable workers become startable with no regard to their
+  // interval; the others are returned, to be forgotten by the caller.
+  [[nodiscard]] std::vector<Worker*> reset();
+
+  // The running workers that asked for a database, marked as stopped because the upstream went away.
+  std::vector<Worker*> stop_for_upstream();
+
+  Worker* find_pid(pid_t pid);
+  std::size_t size() const { return workers_.size(); }
+  std::size_t running() const { return by_pid_.size(); }
+  void for_each(const std::function<void(Worker&)>& visit);
+
+ private:
+  bool may_start(const Worker& worker) const;
+  void change_state(Worker& worker, WorkerState state, std::optional<Clock::time_point> due = std::nullopt);
+  void make_startable_or_wait(Worker& worker);
+
+  std::list<Worker> workers_;  // head: registered last
+  std::list<Worker*> queue_;
+  std::multimap<Clock::time_point, Worker*> due_;
+  std::unordered_map<pid_t, Worker*> by_pid_;
+  UpstreamLevel level_ = UpstreamLevel::none;
+  UpstreamLevel highest_ = UpstreamLevel::none;  // since the host started
+  Observer observer_;
+};
+
+std::string_view to_string(WorkerState state);
+
+}  // namespace bgw

@@ -1,0 +1,384 @@
+// Running statements: what is refused before it is sent, what is sent, and which code and globals come of it.
+//
+// A statement's kind is known from its text (core/statement.hpp). One that our parser does not know is judged
+// by the command tag of its answer.
+#include "core/session.hpp"
+
+extern "C" {
+#include "postgres.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/pquery.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+}
+
+#include "bridge/tuple_builder.hpp"
+#include "bridge/type_io.hpp"
+#include "bridge/worker_session.hpp"
+#include "executor/spi_internal.hpp"
+
+using bgw::RowSet;
+using bgw::StatementKind;
+
+// ---- errors ----
+
+namespace {
+
+void add_error_context(void* argument) {
+  const SpiErrorContext* context = static_cast<SpiErrorContext*>(argument);
+  if (context->query == nullptr) return;
+  int position = geterrposition();
+  if (position > 0) {
+    errposition(0);
+    internalerrposition(position);
+    internalerrquery(context->query);
+  } else {
+    errcontext("SQL statement \"%s\"", context->query);
+  }
+}
+
+}  // namespace
+
+void spi_push_error_context(SpiErrorContext* context, const char* query) {
+  context->query = query;
+  context->callback.callback = add_error_context;
+  context->callback.arg = context;
+  context->callback.previous = error_context_stack;
+  error_context_stack = &context->callback;
+}
+
+void spi_pop_error_context(const SpiErrorContext* context) {
+  error_context_stack = context->callback.previous;
+}
+
+// ---- parameters ----
+
+const char* const* spi_parameter_texts(const SpiParameters* parameters) {
+  if (parameters == nullptr || parameters->count == 0) return nullptr;
+  const char** texts = static_cast<const char**>(palloc0(sizeof(char*) * static_cast<Size>(parameters->count)));
+  for (int i = 0; i < parameters->count; ++i) {
+    if (parameters->nulls && parameters->nulls[i] == 'n') continue;
+    const bgw::TypeInfo* type = bgw::find_type(parameters->types[i]);
+    if (type == nullptr)
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("a parameter of the type with OID %u cannot be sent from outside the server",
+                             parameters->types[i]),
+                      errhint("Pass it as text and cast it in the statement.")));
+    texts[i] = bgw::type_to_text(type, parameters->values[i]);
+  }
+  return texts;
+}
+
+SpiParameters spi_parameters_from_list(ParamListInfo list) {
+  SpiParameters parameters = {};
+  if (list == nullptr || list->numParams <= 0) return parameters;
+  Size n = static_cast<Size>(list->numParams);
+  Oid* types = static_cast<Oid*>(palloc0(sizeof(Oid) * n));
+  Datum* values = static_cast<Datum*>(palloc0(sizeof(Datum) * n));
+  char* nulls = static_cast<char*>(palloc0(n + 1));
+  for (int i = 0; i < list->numParams; ++i) {
+    ParamExternData workspace;
+    ParamExternData* p = list->paramFetch ? list->paramFetch(list, i + 1, false, &workspace) : &list->params[i];
+    types[i] = p->ptype;
+    values[i] = p->value;
+    nulls[i] = p->isnull || !OidIsValid(p->ptype) ? 'n' : ' ';
+    if (!OidIsValid(p->ptype)) types[i] = TEXTOID;
+  }
+  parameters.count = list->numParams;
+  parameters.types = types;
+  parameters.values = values;
+  parameters.nulls = nulls;
+  return parameters;
+}
+
+// ---- rows ----
+
+void spi_make_tuptable(const RowSet* rows) {
+  MemoryContext outside = MemoryContextSwitchTo(spi_current->proc_context);
+  MemoryContext context =
+      AllocSetContextCreateInternal(spi_current->proc_context, "SPI TupTable", ALLOCSET_DEFAULT_SIZES);
+  MemoryContextSwitchTo(context);
+  SPITupleTable* table = static_cast<SPITupleTable*>(palloc0(sizeof(SPITupleTable)));
+  table->tuptabcxt = context;
+  table->subid = GetCurrentSubTransactionId();
+  slist_push_head(&spi_current->tuptables, &table->next);
+
+  int columns = rows->columns();
+  int count = rows->rows();
+  // Scratch for the conversion goes with the call.
+  MemoryContextSwitchTo(spi_current->exec_context);
+  Size slots = static_cast<Size>(columns) + 1;
+  const char** names = static_cast<const char**>(palloc(sizeof(char*) * slots));
+  Oid* types = static_cast<Oid*>(palloc(sizeof(Oid) * slots));
+  int32* typmods = static_cast<int32*>(palloc(sizeof(int32) * slots));
+  const char** values = static_cast<const char**>(palloc(sizeof(char*) * slots));
+  int* lengths = static_cast<int*>(palloc(sizeof(int) * slots));
+  for (int c = 0; c < columns; ++c) {
+    names[c] = rows->name(c);
+    types[c] = rows->type(c);
+    typmods[c] = rows->type_modifier(c);
+  }
+  MemoryContextSwitchTo(context);
+  table->tupdesc = bgw::build_result_tupdesc(columns, names, types, typmods);
+  table->alloced = count > 128 ? static_cast<uint64>(count) : 128;
+  table->vals = static_cast<HeapTuple*>(MemoryContextAllocHuge(context, table->alloced * sizeof(HeapTuple)));
+  MemoryContextSwitchTo(spi_current->exec_context);
+  bgw::TupleBuilder* builder = bgw::make_tuple_builder(table->tupdesc);
+  MemoryContextSwitchTo(context);
+  for (int r = 0; r < count; ++r) {
+    if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
+    for (int c = 0; c < columns; ++c) {
+      values[c] = rows->is_null(r, c) ? nullptr : rows->value(r, c);
+      lengths[c] = rows->length(r, c);
+    }
+    table->vals[r] = bgw::build_tuple(builder, values, lengths);
+    table->numvals++;
+  }
+  MemoryContextSwitchTo(outside);
+  spi_current->tuptable = table;
+}
+
+// ---- one statement ----
+
+void spi_refuse_unless_read_only(const SpiStatement* s) {
+  bool allowed = s->read_only;
+  if (s->kind == StatementKind::unknown)
+    allowed = strcmp(s->tag, "SELECT") == 0 || strcmp(s->tag, "WITH") == 0 || strcmp(s->tag, "VALUES") == 0 ||
+              strcmp(s->tag, "TABLE") == 0;
+  if (!allowed)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("%s is not allowed in a non-volatile function", s->tag)));
+}
+
+namespace {
+
+// The protocol would let the upstream guess the type of a parameter that SPI says does not exist.
+void check_parameter_numbers(const SpiStatement* s, int nargs) {
+  if (s->max_param > nargs)
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_PARAMETER), errmsg("there is no parameter $%d", s->max_param),
+                    errposition(s->max_param_at + s->offset)));
+}
+
+BgwRun make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how) {
+  BgwRun run = {};
+  run.text = s->text;
+  // The upstream accepts no more types than the statement has parameters only if it can use them all;
+  // unused ones are fine.
+  run.nargs = nargs;
+  run.argtypes = argtypes;
+  run.preparable =
+      s->analyzed_at_prepare && s->kind <= StatementKind::merge && s->kind != StatementKind::select_into;
+  run.position_offset = s->offset;
+  run.drops_prepared = s->drops_prepared;
+  run.no_savepoint =
+      s->is_set && s->set_name &&
+      (pg_strcasecmp(s->set_name, "TRANSACTION") == 0 || pg_strncasecmp(s->set_name, "transaction_", 12) == 0);
+  if (how) {
+    run.want_prepared = how->want_prepared;
+    run.read_only = how->read_only;
+  }
+  return run;
+}
+
+int code_of_tag(const char* tag, bool rows) {
+  if (strncmp(tag, "SELECT", 6) == 0) return rows ? SPI_OK_SELECT : SPI_OK_UTILITY;
+  if (strncmp(tag, "INSERT", 6) == 0) return rows ? SPI_OK_INSERT_RETURNING : SPI_OK_INSERT;
+  if (strncmp(tag, "UPDATE", 6) == 0) return rows ? SPI_OK_UPDATE_RETURNING : SPI_OK_UPDATE;
+  if (strncmp(tag, "DELETE", 6) == 0) return rows ? SPI_OK_DELETE_RETURNING : SPI_OK_DELETE;
+  if (strncmp(tag, "MERGE", 5) == 0) return SPI_OK_MERGE;
+  return SPI_OK_UTILITY;
+}
+
+// Sets spi_current->processed and ->tuptable, and returns the code.
+int take_rows(const SpiStatement* s, const RowSet* rows) {
+  bool has_rows = rows->has_rows();
+  if (has_rows) {
+    spi_make_tuptable(rows);
+    spi_current->processed = spi_current->tuptable->numvals;
+  }
+  switch (s->kind) {
+    case StatementKind::select:
+      return SPI_OK_SELECT;
+    case StatementKind::select_into:
+      spi_current->processed = rows->affected();
+      return SPI_OK_SELINTO;
+    case StatementKind::insert:
+      if (!has_rows) spi_current->processed = rows->affected();
+      return has_rows ? SPI_OK_INSERT_RETURNING : SPI_OK_INSERT;
+    case StatementKind::update:
+      if (!has_rows) spi_current->processed = rows->affected();
+      return has_rows ? SPI_OK_UPDATE_RETURNING : SPI_OK_UPDATE;
+    case StatementKind::remove:
+      if (!has_rows) spi_current->processed = rows->affected();
+      return has_rows ? SPI_OK_DELETE_RETURNING : SPI_OK_DELETE;
+    case StatementKind::merge:
+      if (!has_rows) spi_current->processed = rows->affected();
+      return SPI_OK_MERGE;
+    case StatementKind::create_table_as:
+      spi_current->processed = strncmp(rows->command_tag(), "SELECT", 6) == 0 ? rows->affected() : 0;
+      return SPI_OK_UTILITY;
+    case StatementKind::copy_file:
+      spi_current->processed = rows->affected();
+      return SPI_OK_UTILITY;
+    case StatementKind::unknown: {
+      int code = code_of_tag(rows->command_tag(), has_rows);
+      if (!has_rows && code != SPI_OK_UTILITY) spi_current->processed = rows->affected();
+      return code;
+    }
+    case StatementKind::transaction:
+    case StatementKind::copy_client:
+    case StatementKind::listen:
+    case StatementKind::utility_rows:
+    case StatementKind::utility:
+      return SPI_OK_UTILITY;
+  }
+  return SPI_OK_UTILITY;
+}
+
+int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun* how, bool last) {
+  int nargs = parameters ? parameters->count : 0;
+  check_parameter_numbers(s, nargs);
+  if (s->needs_snapshot) EnsurePortalSnapshotExists();
+  if (s->kind == StatementKind::copy_client) return SPI_ERROR_COPY;
+  if (s->kind == StatementKind::transaction) return SPI_ERROR_TRANSACTION;
+  if (how->read_only) spi_refuse_unless_read_only(s);
+  if (s->kind == StatementKind::listen)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot execute %s within a background process", "LISTEN")));
+  if (s->outside_block) PreventInTransactionBlock(false, s->outside_block);
+  bool returns = s->kind == StatementKind::select || s->returning || s->kind == StatementKind::utility_rows ||
+                 s->kind == StatementKind::unknown;
+  if (how->must_return_tuples && last && !returns)
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s query does not return tuples", s->tag)));
+
+  BgwRun run = make_run(s, nargs, parameters ? parameters->types : nullptr, how);
+  run.values = spi_parameter_texts(parameters);
+  if (how->tcount > 0 && (s->kind == StatementKind::select || s->returning)) {
+    run.row_limit = how->tcount;
+    run.limit_by_cursor = s->cursor_ok;
+  }
+  bool too_many = false;
+  const RowSet* rows = bgw_session_run(&run, &too_many);
+  if (too_many)
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("row limit of %ld reached by %s, which cannot be stopped half-way from outside the server",
+                    how->tcount, s->tag),
+             errdetail("The statement's effects have been undone."),
+             errhint("Limit the rows in the statement itself.")));
+  if (s->cursor_name && GetPortalByName(s->cursor_name) == nullptr)
+    CreatePortal(s->cursor_name, true, true)->sourceText = MemoryContextStrdup(TopTransactionContext, s->text);
+  return take_rows(s, rows);
+}
+
+}  // namespace
+
+// ---- whole texts ----
+
+int spi_run_text(const SpiText* text, const SpiParameters* parameters, const SpiRun* how) {
+  int code = SPI_OK_REWRITTEN;
+  uint64 processed = 0;
+  SPITupleTable* tuptable = nullptr;
+  SpiErrorContext context;
+  spi_push_error_context(&context, text->source);
+  if (how->must_return_tuples && text->count == 0)
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("empty query does not return tuples")));
+  // The server parses the whole text before it runs any of it. Where our parser gives up, the upstream's
+  // looks at those statements first.
+  if (!text->understood && text->count > 1)
+    spi_prepare_text(text, parameters ? parameters->count : 0, parameters ? parameters->types : nullptr);
+  for (int i = 0; i < text->count; ++i) {
+    CHECK_FOR_INTERRUPTS();
+    spi_current->processed = 0;
+    spi_current->tuptable = nullptr;
+    code = run_one(&text->statements[i], parameters, how, i == text->count - 1);
+    if (code < 0) break;
+    processed = spi_current->processed;
+    tuptable = spi_current->tuptable;
+    CommandCounterIncrement();
+  }
+  spi_pop_error_context(&context);
+  SPI_processed = processed;
+  SPI_tuptable = tuptable;
+  spi_current->tuptable = nullptr;
+  return code;
+}
+
+void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes) {
+  for (int i = 0; i < text->count; ++i) {
+    const SpiStatement* s = &text->statements[i];
+    check_parameter_numbers(s, nargs);
+    bool analyzed = s->kind == StatementKind::unknown || (text->understood && s->analyzed_at_prepare);
+    if (!analyzed) continue;
+    BgwRun run = make_run(s, nargs, argtypes, nullptr);
+    run.want_prepared = true;
+    bgw_session_prepare(&run);
+  }
+}
+
+uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only) {
+  BgwRun run = {};
+  run.text = text;
+  run.nargs = parameters ? parameters->count : 0;
+  run.argtypes = parameters ? parameters->types : nullptr;
+  run.values = spi_parameter_texts(parameters);
+  run.read_only = read_only;
+  const RowSet* rows = bgw_session_run(&run, nullptr);
+  spi_current->processed = 0;
+  spi_current->tuptable = nullptr;
+  if (!rows->has_rows()) return rows->affected();
+  spi_make_tuptable(rows);
+  return spi_current->tuptable->numvals;
+}
+
+// ---- the functions modules call ----
+
+extern "C" {
+
+int SPI_execute(const char* src, bool read_only, long tcount) {
+  if (src == nullptr || tcount < 0) return SPI_ERROR_ARGUMENT;
+  int code = spi_begin_call(true);
+  if (code < 0) return code;
+  SpiRun how = {.read_only = read_only, .tcount = tcount};
+  code = spi_run_text(spi_read_text(src), nullptr, &how);
+  spi_end_call(true);
+  return code;
+}
+
+int SPI_exec(const char* src, long tcount) {
+  return SPI_execute(src, false, tcount);
+}
+
+int SPI_execute_extended(const char* src, const SPIExecuteOptions* options) {
+  if (src == nullptr || options == nullptr) return SPI_ERROR_ARGUMENT;
+  int code = spi_begin_call(true);
+  if (code < 0) return code;
+  if (options->dest != nullptr)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("SPI_execute_extended with a destination is not available outside the server")));
+  SpiParameters parameters = spi_parameters_from_list(options->params);
+  SpiRun how = {.read_only = options->read_only,
+                .tcount = static_cast<long>(options->tcount),
+                .must_return_tuples = options->must_return_tuples};
+  code = spi_run_text(spi_read_text(src), &parameters, &how);
+  spi_end_call(true);
+  return code;
+}
+
+int SPI_execute_with_args(const char* src, int nargs, Oid* argtypes, Datum* Values, const char* Nulls,
+                          bool read_only, long tcount) {
+  if (src == nullptr || nargs < 0 || tcount < 0) return SPI_ERROR_ARGUMENT;
+  if (nargs > 0 && (argtypes == nullptr || Values == nullptr)) return SPI_ERROR_PARAM;
+  int code = spi_begin_call(true);
+  if (code < 0) return code;
+  SpiParameters parameters = {.count = nargs, .types = argtypes, .values = Values, .nulls = Nulls};
+  SpiRun how = {.read_only = read_only, .tcount = tcount};
+  code = spi_run_text(spi_read_text(src), &parameters, &how);
+  spi_end_call(true);
+  return code;
+}
+
+}  // extern "C"

@@ -1,0 +1,131 @@
+// What the files of SPI share: the stack of connections, statements as read, plans, and running them.
+// Everything here is plain data in memory contexts; there is nothing to destroy. Include after postgres.h.
+#pragma once
+
+#include "core/session.hpp"
+#include "core/statement.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "lib/ilist.h"
+}
+
+// One SPI_connect() that SPI_finish() has not answered yet. Linked from the innermost outwards.
+struct SpiConnection {
+  // What the current call has produced.
+  uint64 processed;
+  SPITupleTable* tuptable;
+
+  slist_head tuptables;         // every live SPITupleTable made at this level
+  MemoryContext proc_context;   // for what lives until SPI_finish
+  MemoryContext exec_context;   // for what lives during one call
+  MemoryContext saved_context;  // current when SPI_connect was called: the upper executor's
+  SubTransactionId subid;       // in which it was made
+  bool atomic;                  // no transaction control allowed
+  bool ending_transaction;      // inside SPI_commit or SPI_rollback
+
+  // The globals of the level outside, to be restored.
+  uint64 outer_processed;
+  SPITupleTable* outer_tuptable;
+  int outer_result;
+  SpiConnection* outer;
+};
+
+// The table whose list node this is.
+inline SPITupleTable* spi_table_of(slist_node* node) {
+  return reinterpret_cast<SPITupleTable*>(reinterpret_cast<char*>(node) - offsetof(SPITupleTable, next));
+}
+
+// The innermost connection, nullptr if not connected.
+extern SpiConnection* spi_current;
+
+// One statement of a text, in palloc'd memory.
+struct SpiStatement {
+  bgw::StatementKind kind;
+  const char* text;
+  int offset;  // characters before it in the whole text
+  const char* tag;
+  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set;
+  const char* set_name;
+  const char* cursor_name;
+  const char* outside_block;  // nullptr unless it must not run in a transaction block
+  int max_param, max_param_at;
+};
+
+struct SpiText {
+  const char* source;
+  bool understood;
+  int count;
+  SpiStatement* statements;
+};
+
+// Reads `source` into the current memory context. Raises nothing but out of memory.
+SpiText* spi_read_text(const char* source);
+
+struct _SPI_plan {
+  int magic;
+  bool saved;
+  int cursor_options;
+  int nargs;
+  Oid* argtypes;
+  MemoryContext context;  // the plan itself is in it
+  SpiText* text;
+};
+
+inline constexpr int spi_plan_magic = 569278163;
+inline bool spi_plan_ok(SPIPlanPtr plan) {
+  return plan != nullptr && plan->magic == spi_plan_magic;
+}
+
+// Parameter values for one run. `nulls` as in SPI_execute_plan; nullptr: none is NULL.
+struct SpiParameters {
+  int count;
+  const Oid* types;
+  const Datum* values;
+  const char* nulls;
+};
+
+struct SpiRun {
+  bool read_only;
+  long tcount;
+  bool must_return_tuples;
+  bool want_prepared;
+};
+
+// A call begins: -4 if not connected, else 0 with the execution context current. Ends with spi_end_call.
+int spi_begin_call(bool use_exec_context);
+void spi_end_call(bool use_exec_context);
+
+// Runs every statement of `text`; SPI_processed and SPI_tuptable are set. An SPI result code.
+int spi_run_text(const SpiText* text, const SpiParameters* parameters, const SpiRun* how);
+
+// Parses and analyses each statement of `text` on the upstream.
+void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes);
+
+// Runs one statement whose result codes do not matter (cursor control), with its rows, if any, as the
+// current level's tuptable. Returns the count that the command tag gives, or the number of rows.
+uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only);
+
+// Values as the upstream reads them: an array of text, nullptr for NULL, in the current context.
+const char* const* spi_parameter_texts(const SpiParameters* parameters);
+
+// Extracts plain arrays from a ParamListInfo, into the current context. nullptr gives no parameters.
+SpiParameters spi_parameters_from_list(ParamListInfo list);
+
+// The message for a statement that a read-only call must not run.
+void spi_refuse_unless_read_only(const SpiStatement* statement);
+
+// The context line or position that an error inside SPI gets. Push and pop around what may raise.
+struct SpiErrorContext {
+  ErrorContextCallback callback;
+  const char* query;
+};
+void spi_push_error_context(SpiErrorContext* context, const char* query);
+void spi_pop_error_context(const SpiErrorContext* context);
+
+// Makes the current level's tuptable from rows of the session.
+void spi_make_tuptable(const bgw::RowSet* rows);
+
+// The name of a type that is not built in, from the upstream's catalog; nullptr if there is none.
+char* bgw_type_name(Oid type);

@@ -1,0 +1,197 @@
+// The globals that every part of the server looks at, and the first steps of a new process.
+//
+// Ownership: a process's identity (MyProcPid, MyLatch, MyBackendType, ...) is written once on its way up, by
+// the process itself. The interrupt flags are written by signal handlers and cleared by ProcessInterrupts();
+// the hold-off counts are written by ordinary code only and read by handlers. What the postmaster sets
+// (DataDir, limits) children inherit through fork and leave alone.
+#include "port/clock.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+extern "C" {
+#include "postgres.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "postmaster/postmaster.h"
+#include "storage/backendid.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/pmsignal.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+}
+
+namespace {
+
+// The latch of a process that has no PGPROC (yet, or any more).
+Latch local_latch;
+
+// The server's timestamps count microseconds since 2000.
+TimestampTz current_timestamp() {
+  return bgw::wall_clock_us() - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+}  // namespace
+
+extern "C" {
+
+volatile sig_atomic_t InterruptPending = false;
+volatile sig_atomic_t QueryCancelPending = false;
+volatile sig_atomic_t ProcDiePending = false;
+volatile sig_atomic_t IdleInTransactionSessionTimeoutPending = false;
+volatile sig_atomic_t IdleSessionTimeoutPending = false;
+volatile sig_atomic_t ProcSignalBarrierPending = false;
+volatile sig_atomic_t LogMemoryContextPending = false;
+volatile sig_atomic_t IdleStatsUpdateTimeoutPending = false;
+volatile sig_atomic_t CheckClientConnectionPending = false;
+volatile sig_atomic_t ClientConnectionLost = false;
+
+volatile uint32 InterruptHoldoffCount = 0;
+volatile uint32 QueryCancelHoldoffCount = 0;
+volatile uint32 CritSectionCount = 0;
+
+pid_t PostmasterPid = 0;
+bool IsPostmasterEnvironment = false;
+bool IsUnderPostmaster = false;
+bool IsBackgroundWorker = false;
+bool ExitOnAnyError = false;
+
+char* DataDir = nullptr;
+int data_directory_mode = 0700;
+
+int MaxBackends = 0;
+int MaxConnections = 90;
+int max_worker_processes = 8;
+
+int MyProcPid = 0;
+pg_time_t MyStartTime = 0;
+TimestampTz MyStartTimestamp = 0;
+struct Latch* MyLatch = nullptr;
+int MyPMChildSlot = 0;
+BackendType MyBackendType = B_INVALID;
+BackendId MyBackendId = InvalidBackendId;
+BackendId ParallelLeaderBackendId = InvalidBackendId;
+ProcessingMode Mode = InitProcessing;
+
+shmem_request_hook_type shmem_request_hook = nullptr;
+bool process_shmem_requests_in_progress = false;
+
+const char* GetBackendTypeDesc(BackendType backendType) {
+  switch (backendType) {
+    case B_INVALID:
+      return "not initialized";
+    case B_AUTOVAC_LAUNCHER:
+      return "autovacuum launcher";
+    case B_AUTOVAC_WORKER:
+      return "autovacuum worker";
+    case B_BACKEND:
+      return "client backend";
+    case B_BG_WORKER:
+      return "background worker";
+    case B_BG_WRITER:
+      return "background writer";
+    case B_CHECKPOINTER:
+      return "checkpointer";
+    case B_STARTUP:
+      return "startup";
+    case B_WAL_RECEIVER:
+      return "walreceiver";
+    case B_WAL_SENDER:
+      return "walsender";
+    case B_WAL_WRITER:
+      return "walwriter";
+    case B_ARCHIVER:
+      return "archiver";
+    case B_LOGGER:
+      return "logger";
+  }
+  return "unknown process type";
+}
+
+void InitProcessGlobals(void) {
+  MyProcPid = getpid();
+  MyStartTimestamp = current_timestamp();
+  MyStartTime = static_cast<pg_time_t>(MyStartTimestamp / USECS_PER_SEC) +
+                static_cast<pg_time_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+}
+
+// What the postmaster itself and every child do to be able to wait.
+static void initialize_local_latch(void) {
+  InitializeLatchSupport();
+  MyLatch = &local_latch;
+  InitLatch(MyLatch);
+  InitializeLatchWaitSet();
+}
+
+void InitPostmasterChild(void) {
+  IsUnderPostmaster = true;
+  InitProcessGlobals();
+  on_exit_reset();
+  initialize_local_latch();
+
+  // A process group of its own, so that a shutdown reaches what the worker has started too.
+  if (setsid() < 0 && errno != EPERM) elog(FATAL, "setsid() failed: %m");
+
+  // From its first moment a child answers the postmaster's SIGQUIT.
+  pqsignal(SIGQUIT, SignalHandlerForCrashExit);
+  sigdelset(&BlockSig, SIGQUIT);
+  PG_SETMASK(&BlockSig);
+
+  PostmasterDeathSignalInit();
+}
+
+void InitStandaloneProcess(const char* argv0) {
+  InitProcessGlobals();
+  pqinitmask();
+  initialize_local_latch();
+}
+
+void SwitchToSharedLatch(void) {
+  Assert(MyLatch == &local_latch);
+  Assert(MyProc != nullptr);
+  MyLatch = &MyProc->procLatch;
+  // Whatever was set on the local latch must not be missed; hence a worker's first wait returns at once.
+  SetLatch(MyLatch);
+}
+
+void SwitchBackToLocalLatch(void) {
+  Assert(MyLatch != &local_latch);
+  MyLatch = &local_latch;
+  SetLatch(MyLatch);
+}
+
+// The limit on children of the postmaster that may use shared memory: local control connections, workers, and
+// one for the monitor.
+void InitializeMaxBackends(void) {
+  int64 backends = static_cast<int64>(MaxConnections) + max_worker_processes + 1;
+  if (backends > MAX_BACKENDS) elog(ERROR, "too many backends configured");
+  MaxBackends = static_cast<int>(backends);
+}
+
+void SetDataDir(const char* dir) {
+  AssertArg(dir);
+  char* absolute = make_absolute_path(dir);
+  if (DataDir) free(DataDir);
+  DataDir = absolute;
+}
+
+void ChangeToDataDir(void) {
+  AssertState(DataDir);
+  if (chdir(DataDir) < 0)
+    ereport(FATAL, (errcode_for_file_access(), errmsg("could not change directory to \"%s\": %m", DataDir)));
+}
+
+void process_shmem_requests(void) {
+  process_shmem_requests_in_progress = true;
+  if (shmem_request_hook) shmem_request_hook();
+  process_shmem_requests_in_progress = false;
+}
+
+void pg_bindtextdomain(const char* domain) {}  // the host speaks the server's untranslated English
+
+}  // extern "C"

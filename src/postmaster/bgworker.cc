@@ -1,0 +1,204 @@
+// Background workers as modules see them: registration, and the life of a worker's process from its first
+// line to its exit.
+//
+// Registration happens in the postmaster while it runs the modules' _PG_init functions; the list made there
+// is private to the postmaster, never changes afterwards, and is inherited by every child. A worker's
+// process runs run_background_worker() once and never returns to the postmaster's code.
+#include "bridge/critical.hpp"
+#include "bridge/die.hpp"
+#include "bridge/entry.hpp"
+#include "core/session.hpp"
+#include "postmaster/bgworker_private.hpp"
+
+extern "C" {
+#include "fmgr.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/timeout.h"
+}
+#include "bridge/worker_session.hpp"
+
+BackgroundWorker* MyBgworkerEntry = nullptr;
+
+namespace {
+
+// Grows by doubling while modules register; TopMemoryContext, never freed.
+BackgroundWorker** registered = nullptr;
+int registered_count = 0;
+int registered_room = 0;
+
+void append_registered(const BackgroundWorker* worker) {
+  MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+  if (registered_count == registered_room) {
+    registered_room = registered_room ? registered_room * 2 : 16;
+    Size size = sizeof(*registered) * static_cast<Size>(registered_room);
+    registered = static_cast<BackgroundWorker**>(registered ? repalloc(registered, size) : palloc(size));
+  }
+  auto* copy = static_cast<BackgroundWorker*>(palloc(sizeof(BackgroundWorker)));
+  *copy = *worker;
+  registered[registered_count++] = copy;
+  MemoryContextSwitchTo(old);
+}
+
+// The checks that static and dynamic registration share, in the server's order. An empty bgw_type is filled
+// in, in the caller's own struct, as the server does.
+bool sanity_check(BackgroundWorker* worker, int elevel) {
+  const char* problem = nullptr;
+  constexpr int max_restart_seconds = 86400 * 1000;
+
+  if (!(worker->bgw_flags & BGWORKER_SHMEM_ACCESS))
+    problem = "background workers without shared memory access are not supported";
+  else if ((worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) &&
+           worker->bgw_start_time == BgWorkerStart_PostmasterStart)
+    problem = "cannot request database access if starting at postmaster start";
+  else if ((worker->bgw_restart_time < 0 && worker->bgw_restart_time != BGW_NEVER_RESTART) ||
+           worker->bgw_restart_time > max_restart_seconds)
+    problem = "invalid restart interval";
+  else if (worker->bgw_restart_time != BGW_NEVER_RESTART && (worker->bgw_flags & BGWORKER_CLASS_PARALLEL) != 0)
+    problem = "parallel workers may not be configured for restart";
+
+  if (problem) {
+    ereport(elevel, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                     errmsg("background worker \"%s\": %s", worker->bgw_name, problem)));
+    return false;
+  }
+  if (worker->bgw_type[0] == '\0') strcpy(worker->bgw_type, worker->bgw_name);
+  return true;
+}
+
+// SIGTERM before the worker installs a handler of its own: end at once, wherever the worker is.
+void bgworker_die(SIGNAL_ARGS) { bgw_die_handler_body(); }
+
+void install_default_handlers(bool database) {
+  if (database) {
+    pqsignal(SIGINT, StatementCancelHandler);
+    pqsignal(SIGUSR1, procsignal_sigusr1_handler);
+    pqsignal(SIGFPE, FloatExceptionHandler);
+  } else {
+    pqsignal(SIGINT, SIG_IGN);
+    pqsignal(SIGUSR1, SIG_IGN);
+    pqsignal(SIGFPE, SIG_IGN);
+  }
+  pqsignal(SIGTERM, bgworker_die);
+  pqsignal(SIGQUIT, SignalHandlerForCrashExit);
+  InitializeTimeouts();  // installs the SIGALRM handler
+  pqsignal(SIGHUP, SIG_IGN);
+  pqsignal(SIGPIPE, SIG_IGN);
+  pqsignal(SIGUSR2, SIG_IGN);
+  pqsignal(SIGCHLD, SIG_DFL);
+  pqsignal(SIGTTIN, SIG_IGN);
+  pqsignal(SIGTTOU, SIG_IGN);
+#ifdef SIGXFSZ
+  pqsignal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
+// Everything that may raise between the first line of a worker and its last.
+void run_entry_function(void* arg) {
+  auto* worker = static_cast<BackgroundWorker*>(arg);
+  InitProcess();
+  pgstat_beinit();
+  pgstat_bestart();
+  auto entry = reinterpret_cast<bgworker_main_type>(
+      load_external_function(worker->bgw_library_name, worker->bgw_function_name, true, nullptr));
+  CurrentMemoryContext = TopMemoryContext;
+  entry(worker->bgw_main_arg);
+}
+
+bool may_connect() {
+  if (MyBgworkerEntry && (MyBgworkerEntry->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION)) return true;
+  ereport(FATAL, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                  errmsg("database connection requirement not indicated during registration")));
+  return false;
+}
+
+void connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags) {
+  if (!may_connect()) return;
+  if (!IsInitProcessingMode())
+    ereport(ERROR, (errmsg("invalid processing mode in background worker")));
+  bgw_connect_worker(dbname, username, dboid, useroid, flags);
+  SetProcessingMode(NormalProcessing);
+}
+
+}  // namespace
+
+namespace bgw {
+
+int registered_worker_count() { return registered_count; }
+BackgroundWorker* registered_worker(int index) { return registered[index]; }
+
+void run_background_worker(BackgroundWorker* worker) {
+  MyBgworkerEntry = worker;
+  IsBackgroundWorker = true;
+  MyBackendType = B_BG_WORKER;
+  MyProcPort = nullptr;
+  SetProcessingMode(InitProcessing);
+  init_ps_display(worker->bgw_name);
+  install_default_handlers((worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0);
+  CurrentMemoryContext = TopMemoryContext;
+
+  if (!bgw_call_catching(run_entry_function, worker)) {
+    // An ERROR nobody caught: report it and leave with code 1, which restarts the worker if it may be.
+    error_context_stack = nullptr;
+    HOLD_INTERRUPTS();
+    BackgroundWorkerUnblockSignals();
+    EmitErrorReport();
+    proc_exit(1);
+  }
+  proc_exit(0);
+}
+
+}  // namespace bgw
+
+extern "C" {
+
+void RegisterBackgroundWorker(BackgroundWorker* worker) {
+  if (!IsUnderPostmaster)
+    ereport(DEBUG1, (errmsg_internal("registering background worker \"%s\"", worker->bgw_name)));
+
+  if (!process_shared_preload_libraries_in_progress && strcmp(worker->bgw_library_name, "postgres") != 0) {
+    if (!IsUnderPostmaster)
+      ereport(LOG, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("background worker \"%s\": must be registered in shared_preload_libraries",
+                           worker->bgw_name)));
+    return;
+  }
+  if (!sanity_check(worker, LOG)) return;
+  if (worker->bgw_notify_pid != 0) {
+    ereport(LOG, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("background worker \"%s\": only dynamic background workers can request notification",
+                         worker->bgw_name)));
+    return;
+  }
+  if (registered_count >= max_worker_processes) {
+    ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("too many background workers"),
+                  errdetail_plural("Up to %d background worker can be registered with the current settings.",
+                                   "Up to %d background workers can be registered with the current settings.",
+                                   static_cast<unsigned long>(max_worker_processes), max_worker_processes),
+                  errhint("Consider increasing the configuration parameter \"max_worker_processes\".")));
+    return;
+  }
+  append_registered(worker);
+}
+
+void BackgroundWorkerInitializeConnection(const char* dbname, const char* username, uint32 flags) {
+  connect_worker(dbname, username, InvalidOid, InvalidOid, flags);
+}
+
+void BackgroundWorkerInitializeConnectionByOid(Oid dboid, Oid useroid, uint32 flags) {
+  connect_worker(nullptr, nullptr, dboid, useroid, flags);
+}
+
+void BackgroundWorkerBlockSignals(void) { PG_SETMASK(&BlockSig); }
+
+void BackgroundWorkerUnblockSignals(void) { PG_SETMASK(&UnBlockSig); }
+}

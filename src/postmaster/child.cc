@@ -1,0 +1,38 @@
+// The first steps of a child of the postmaster: from fork() to the point where its own life begins. Runs
+// with all signals blocked; allocates nothing; errors of the steps leave the child less guarded but alive,
+// except the loss of its parent, after which it ends.
+#include "core/event_loop.hpp"
+#include "core/status_page.hpp"
+#include "postmaster/child.hpp"
+
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+extern "C" {
+#include "postgres.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "postmaster/postmaster.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+}
+
+namespace bgw {
+
+pid_t fork_child(int child_slot) noexcept {
+  std::fflush(nullptr);
+  pid_t pid = ::fork();
+  if (pid != 0) return pid;
+
+  EventLoop::close_private_descriptors();
+  MyPMChildSlot = child_slot;
+  IsUnderPostmaster = true;
+  StatusPage::protect_in_child();
+  InitPostmasterChild();
+  return 0;
+}
+
+}  // namespace bgw

@@ -1,0 +1,121 @@
+// The supervising process: starts, watches, restarts and stops every other process of the host.
+//
+// It runs on an EventLoop and never sleeps elsewhere. It takes no lock and trusts nothing in shared memory: what
+// it decides by is in its own memory, and what it writes to the status page it never reads back.
+//
+// Phases, each entered once and in this order except that `resetting` returns to `running`:
+//   running            workers are started as their turn comes
+//   resetting          a child crashed: all children were told to quit, none is started
+//   stopping_children  shutting down: workers and backends were told to end
+//   stopping_monitor   they are gone; the monitor is ending
+//   stopping_upstream  the embedded upstream is ending
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "core/embedded_upstream.hpp"
+#include "core/event_loop.hpp"
+#include "core/monitor.hpp"
+#include "core/status_page.hpp"
+#include "core/worker_registry.hpp"
+#include "port/fd.hpp"
+
+namespace bgw {
+
+// Control connections served at the same time; one process each.
+inline constexpr int kMaxControlBackends = 16;
+
+struct PostmasterOptions {
+  std::string data_directory;  // absolute
+  std::string control_socket;  // absolute path of the socket to listen on
+  std::string embedded_bindir;
+  int embedded_max_connections = 40;
+};
+
+class Postmaster {
+ public:
+  Postmaster(EventLoop& loop, PostmasterOptions options);
+
+  // After the modules are loaded and shared memory is there: takes over the registered workers, opens the
+  // control socket, starts the workers that wait for nothing, the upstream and the monitor.
+  Result<void> start();
+
+  // A signal from the loop.
+  void on_signal(int signal_number);
+
+  // The status to exit with, valid once the loop has stopped.
+  int exit_status() const { return exit_status_; }
+
+ private:
+  enum class Phase { running, resetting, stopping_children, stopping_monitor, stopping_upstream };
+  enum class Shutdown { none, smart, fast, immediate };
+  enum class ChildKind { worker, backend, monitor, embedded };
+
+  struct Child {
+    ChildKind kind;
+    pid_t pid;
+    UniqueFd pidfd;
+    int slot = 0;                              // MyPMChildSlot of the process; 0: none
+    WorkerRegistry::Worker* worker = nullptr;  // of a worker
+  };
+
+  // children.cc: making and burying processes
+  void start_workers();
+  bool launch_worker(WorkerRegistry::Worker& worker);
+  void start_monitor();
+  void start_embedded();
+  void watch_embedded();
+  void accept_control();
+  bool add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker = nullptr);
+  void on_child_event(pid_t pid);
+  void worker_exited(const Child& child, WorkerExit exit);
+  void embedded_exited(int wait_status);
+  void log_child_exit(int level, const std::string& what, pid_t pid, WorkerExit exit, bool with_activity);
+  void forget_worker(WorkerRegistry::Worker& worker);
+  void publish(const WorkerRegistry::Worker& worker, int slot = 0);
+  void arm_restart_timer();
+  [[noreturn]] void run_monitor_child(int report_fd);
+  [[noreturn]] void run_control_backend(int connection_fd);
+
+  // postmaster.cc: states
+  void reload();
+  void shut_down(Shutdown mode);
+  void child_crashed();
+  void advance();
+  void finish_reset();
+  void finish(int status);
+  void on_upstream_report(const UpstreamReport& report);
+  void announce_upstream();
+  void signal_child(const Child& child, int signal_number);
+  void signal_workers_and_backends(int signal_number);
+  void arm_kill_timer();
+  std::size_t workers_and_backends() const;
+
+  EventLoop& loop_;
+  PostmasterOptions options_;
+  WorkerRegistry registry_;
+  std::unordered_map<pid_t, Child> children_;
+  EmbeddedUpstream embedded_;
+  UniqueFd control_socket_;
+  UniqueFd monitor_pipe_;
+  UniqueFd own_pidfd_;
+  pid_t monitor_pid_ = 0;
+  pid_t watched_embedded_pid_ = 0;
+  Phase phase_ = Phase::running;
+  Shutdown shutdown_ = Shutdown::none;
+  bool abnormal_ = false;  // a child crashed while shutting down
+  int exit_status_ = 0;
+  std::uint64_t resets_ = 0;
+  EventLoop::TimerId restart_timer_ = 0;
+  EventLoop::Clock::time_point restart_timer_at_{};
+  EventLoop::TimerId kill_timer_ = 0;
+  bool start_pass_queued_ = false;
+  UpstreamReport upstream_;
+};
+
+}  // namespace bgw

@@ -1,0 +1,80 @@
+// Counting semaphores in shared memory, one per PGPROC, on a futex.
+//
+// Invariants: `count` is never negative and is the futex word; `sleepers` is raised before a sleep and lowered
+// after it, so a post that sees it zero has nobody to wake. A sleeper killed in its sleep leaves it too high,
+// which costs a system call and nothing else.
+#include "port/futex.hpp"
+
+#include <climits>
+
+extern "C" {
+#include "postgres.h"
+#include "storage/pg_sema.h"
+#include "storage/shmem.h"
+}
+
+struct PGSemaphoreData {
+  volatile int count;     // by anybody, atomically
+  volatile int sleepers;  // by anybody, atomically
+};
+
+namespace {
+
+union PaddedSemaphore {
+  PGSemaphoreData semaphore;
+  char pad[PG_CACHE_LINE_SIZE];
+};
+
+PaddedSemaphore* semaphores = nullptr;
+int semaphore_count = 0;
+int semaphores_used = 0;
+
+}  // namespace
+
+extern "C" {
+
+Size PGSemaphoreShmemSize(int maxSemas) {
+  return mul_size(maxSemas, sizeof(PaddedSemaphore));
+}
+
+void PGReserveSemaphores(int maxSemas) {
+  semaphores = static_cast<PaddedSemaphore*>(ShmemAllocUnlocked(PGSemaphoreShmemSize(maxSemas)));
+  semaphore_count = maxSemas;
+  semaphores_used = 0;
+}
+
+PGSemaphore PGSemaphoreCreate(void) {
+  if (semaphores_used >= semaphore_count) elog(PANIC, "too many semaphores created");
+  PGSemaphore semaphore = &semaphores[semaphores_used++].semaphore;
+  semaphore->count = 1;
+  semaphore->sleepers = 0;
+  return semaphore;
+}
+
+void PGSemaphoreReset(PGSemaphore sema) {
+  sema->count = 0;
+  sema->sleepers = 0;
+}
+
+bool PGSemaphoreTryLock(PGSemaphore sema) {
+  int count = __atomic_load_n(&sema->count, __ATOMIC_SEQ_CST);
+  while (count > 0)
+    if (__atomic_compare_exchange_n(&sema->count, &count, count - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+      return true;
+  return false;
+}
+
+void PGSemaphoreLock(PGSemaphore sema) {
+  while (!PGSemaphoreTryLock(sema)) {
+    __atomic_fetch_add(&sema->sleepers, 1, __ATOMIC_SEQ_CST);
+    bgw::futex_wait(&sema->count, 0, bgw::no_deadline);
+    __atomic_fetch_sub(&sema->sleepers, 1, __ATOMIC_SEQ_CST);
+  }
+}
+
+void PGSemaphoreUnlock(PGSemaphore sema) {
+  __atomic_fetch_add(&sema->count, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&sema->sleepers, __ATOMIC_SEQ_CST) > 0) bgw::futex_wake(&sema->count, 1);
+}
+
+}  // extern "C"

@@ -1,0 +1,129 @@
+// Interrupts: the handlers that ask a worker to end or to give up its statement, and the place that grants it.
+//
+// A handler raises a flag, raises InterruptPending, sets the latch and keeps errno. ProcessInterrupts(), called
+// by CHECK_FOR_INTERRUPTS() wherever code can stand an error, does what was asked unless interrupts are held
+// off. The default SIGTERM handler of workers is another one and does not go this way (bridge/critical.cc).
+#include "bridge/critical.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "storage/wait.hpp"
+
+extern "C" {
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/pmsignal.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/timeout.h"
+}
+
+namespace {
+
+[[noreturn]] void end_process() {
+  ProcDiePending = false;
+  QueryCancelPending = false;
+  if (IsBackgroundWorker)
+    ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                    errmsg("terminating background worker \"%s\" due to administrator command",
+                           MyBgworkerEntry ? MyBgworkerEntry->bgw_type : "")));
+  ereport(FATAL,
+          (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("terminating connection due to administrator command")));
+  pg_unreachable();
+}
+
+[[noreturn]] void cancel_statement() {
+  QueryCancelPending = false;
+  // Both indicators are cleared; the time-out that came first gives the reason.
+  bool lock_timeout = get_timeout_indicator(LOCK_TIMEOUT, true);
+  bool statement_timeout = get_timeout_indicator(STATEMENT_TIMEOUT, true);
+  if (lock_timeout && statement_timeout &&
+      get_timeout_finish_time(STATEMENT_TIMEOUT) < get_timeout_finish_time(LOCK_TIMEOUT))
+    lock_timeout = false;
+  if (lock_timeout)
+    ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("canceling statement due to lock timeout")));
+  if (statement_timeout)
+    ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement due to statement timeout")));
+  ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement due to user request")));
+  pg_unreachable();
+}
+
+}  // namespace
+
+extern "C" {
+
+CommandDest whereToSendOutput = DestNone;  // no process of the host has a client to talk to
+const char* debug_query_string = nullptr;
+
+void ProcessInterrupts(void) {
+  if (InterruptHoldoffCount != 0 || CritSectionCount != 0) return;
+  InterruptPending = false;
+
+  if (ProcDiePending) end_process();
+
+  // The session cannot go on waiting for its upstream when the postmaster is gone.
+  if (bgw::socket_wait_saw_postmaster_death) {
+    bgw::socket_wait_saw_postmaster_death = false;
+    if (!PostmasterIsAliveInternal()) proc_exit(1);
+  }
+
+  if (QueryCancelPending) {
+    if (QueryCancelHoldoffCount == 0) cancel_statement();
+    InterruptPending = true;  // to be looked at again once cancelling is allowed
+  }
+
+  if (ProcSignalBarrierPending) ProcessProcSignalBarrier();
+  if (LogMemoryContextPending) ProcessLogMemoryContextInterrupt();
+}
+
+void die(SIGNAL_ARGS) {
+  int kept_errno = errno;
+  if (!proc_exit_inprogress) {
+    InterruptPending = true;
+    ProcDiePending = true;
+  }
+  SetLatch(MyLatch);
+  errno = kept_errno;
+}
+
+void StatementCancelHandler(SIGNAL_ARGS) {
+  int kept_errno = errno;
+  if (!proc_exit_inprogress) {
+    InterruptPending = true;
+    QueryCancelPending = true;
+  }
+  SetLatch(MyLatch);
+  errno = kept_errno;
+}
+
+// The instruction that failed must not be returned to.
+void FloatExceptionHandler(SIGNAL_ARGS) {
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_FLOATING_POINT_EXCEPTION), errmsg("floating-point exception"),
+       errdetail("An invalid floating-point operation was signaled. This probably means an out-of-range result "
+                 "or an invalid operation, such as division by zero.")));
+  pg_unreachable();
+}
+
+// SIGQUIT in a process that might be anywhere: say so if the postmaster did not ask for it, and leave without
+// running any callback, shared memory being suspect.
+void quickdie(SIGNAL_ARGS) {
+  sigaddset(&BlockSig, SIGQUIT);
+  PG_SETMASK(&BlockSig);
+  HOLD_INTERRUPTS();
+  error_context_stack = nullptr;
+  if (bgw::critical_depth == 0 && GetQuitSignalReason() == PMQUIT_NOT_SENT)
+    ereport(WARNING, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                      errmsg("terminating connection because of unexpected SIGQUIT signal")));
+  _exit(2);
+}
+
+}  // extern "C"

@@ -1,0 +1,102 @@
+// The process title that ps shows, "bgworkerd: NAME ACTIVITY".
+//
+// The kernel shows the memory that argv and the environment had at the start. save_ps_display_args(), called
+// by main() before anything else, moves both away and keeps that memory; children inherit it by fork and each
+// writes its own title into its own copy.
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+
+extern "C" {
+#include "postgres.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/ps_status.h"
+}
+
+namespace {
+
+char* title = nullptr;      // where the kernel looks
+size_t title_size = 0;      // bytes there, the zero at the end included
+size_t title_length = 0;    // what is in use
+size_t fixed_length = 0;    // the part before the activity
+size_t written_length = 0;  // what an earlier title may have left behind
+
+char* duplicate(const char* text) {
+  char* copy = strdup(text);
+  if (copy) return copy;
+  write_stderr("out of memory\n");
+  _exit(1);
+}
+
+void** array_of(size_t count) {
+  void** array = static_cast<void**>(calloc(count + 1, sizeof(void*)));
+  if (array) return array;
+  write_stderr("out of memory\n");
+  _exit(1);
+}
+
+}  // namespace
+
+extern "C" {
+
+bool update_process_title = true;
+
+// Returns the argv to use from now on.
+char** save_ps_display_args(int argc, char** argv) {
+  if (argc < 1) return argv;
+  // As far as the strings lie one behind another, they are one piece of memory.
+  char* end = argv[0];
+  for (int i = 0; i < argc; ++i)
+    if (argv[i] == end) end += strlen(argv[i]) + 1;
+  size_t variables = 0;
+  for (; environ[variables]; ++variables)
+    if (environ[variables] == end) end += strlen(environ[variables]) + 1;
+
+  char** new_environ = reinterpret_cast<char**>(array_of(variables));
+  for (size_t i = 0; i < variables; ++i) new_environ[i] = duplicate(environ[i]);
+  char** new_argv = reinterpret_cast<char**>(array_of(static_cast<size_t>(argc)));
+  for (int i = 0; i < argc; ++i) new_argv[i] = duplicate(argv[i]);
+
+  title = argv[0];
+  title_size = static_cast<size_t>(end - title);
+  written_length = title_size - 1;
+  environ = new_environ;
+  return new_argv;
+}
+
+// The part of the title that stays; null for the kind of process this is.
+void init_ps_display(const char* fixed_part) {
+  if (!title || !IsUnderPostmaster) return;
+  if (!fixed_part) fixed_part = GetBackendTypeDesc(MyBackendType);
+  if (cluster_name && cluster_name[0])
+    snprintf(title, title_size, "bgworkerd: %s: %s ", cluster_name, fixed_part);
+  else
+    snprintf(title, title_size, "bgworkerd: %s ", fixed_part);
+  fixed_length = strlen(title);
+  // The first title is set whatever the setting says.
+  bool setting = update_process_title;
+  update_process_title = true;
+  set_ps_display("");
+  update_process_title = setting;
+}
+
+void set_ps_display(const char* activity) {
+  if (!update_process_title || !title || fixed_length == 0) return;
+  strlcpy(title + fixed_length, activity, title_size - fixed_length);
+  title_length = strlen(title);
+  if (written_length > title_length) memset(title + title_length, '\0', written_length - title_length);
+  written_length = title_length;
+}
+
+// The activity as it is shown.
+const char* get_ps_display(int* displen) {
+  if (!title || fixed_length == 0) {
+    *displen = 0;
+    return "";
+  }
+  *displen = static_cast<int>(title_length - fixed_length);
+  return title + fixed_length;
+}
+
+}  // extern "C"

@@ -1,0 +1,576 @@
+"""Private PostgreSQL clusters and private bgworkerd hosts, for tests.
+
+Everything a test starts is a child of the test's own process, which makes itself the subreaper of all that descend
+from it: whatever a server or a host leaves behind is then found among our descendants, whoever started it. When the
+tests run as root, servers and hosts run as the user `postgres`, as they would on a real system.
+
+A Log is filled by a reader thread from the stderr of one process, so that a test can wait for a line with a deadline
+and never has to poll a file. Lines have the prefix PREFIX, which names process and backend type.
+
+Everything waits with a deadline and fails with the log in the message; nothing sleeps for luck.
+"""
+
+import ctypes
+import fcntl
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BUILD = os.environ.get("BGW_BUILD_DIR") or os.path.abspath(
+    os.path.join(os.path.dirname(__file__), "..", "..", "build", "release"))
+BINDIR = os.environ.get("BGW_PG_BINDIR", "/usr/lib/postgresql/15/bin")
+PKGLIBDIR = os.environ.get("BGW_PG_PKGLIBDIR", "/usr/lib/postgresql/15/lib")
+# Sanitizers and valgrind make everything slower; deadlines grow with this factor.
+SLOW = float(os.environ.get("BGW_TEST_SLOWNESS", "1"))
+DEADLINE = 15 * SLOW
+
+PREFIX = "[%p|%b] "
+LINE = re.compile(r"^\[(\d+)\|([^\]]*)\] ([A-Z0-9]+):  (.*)$", re.S)
+
+CRASH = re.compile(r"was terminated by signal|PANIC:|AddressSanitizer|LeakSanitizer|runtime error:|"
+                   r"terminating any other active server processes|double free|corrupted")
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper():
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def unprivileged():
+    """The arguments of subprocess that make a child an ordinary user: none, unless we are root."""
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam("postgres")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def give_to_user(path):
+    """Hands a file or a whole folder over to the user that servers and hosts run as."""
+    if os.geteuid() != 0:
+        return
+    entry = pwd.getpwnam("postgres")
+    os.chown(path, entry.pw_uid, entry.pw_gid)
+    for folder, folders, files in os.walk(path):
+        for name in folders + files:
+            os.chown(os.path.join(folder, name), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+
+
+def wait_until(condition, deadline=None, what="condition"):
+    """Waits until condition() is true and returns its value; fails after `deadline` seconds."""
+    end = time.monotonic() + (deadline or DEADLINE)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {deadline or DEADLINE:g} s in vain: {what}")
+        time.sleep(0.01)
+
+
+def alive(pid):
+    """Whether the process exists and is not a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def processes():
+    """pid → (parent's pid, state) of all processes."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as f:
+                    fields = f.read().rsplit(")", 1)[1].split()
+                found[int(name)] = (int(fields[1]), fields[0])
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+    return found
+
+
+def descendants(root):
+    """All living descendants of a process."""
+    table = processes()
+    found, todo = [], [root]
+    while todo:
+        parent = todo.pop()
+        for pid, (ppid, state) in table.items():
+            if ppid == parent:
+                todo.append(pid)
+                if state not in ("Z", "X"):
+                    found.append(pid)
+    return found
+
+
+def title(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def read_file(path):
+    with open(path) as f:
+        return f.read()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def quote(value):
+    """A value in postgresql.conf's quoting."""
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+class Log:
+    """What one process (tree) writes to its stderr, line by line, follow-up lines joined to theirs."""
+
+    def __init__(self, stream, name):
+        self.name = name
+        self.lines = []
+        self.closed = False
+        self._changed = threading.Condition()
+        self._stream = stream
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        for raw in self._stream:
+            line = raw.decode(errors="replace").rstrip("\n")
+            with self._changed:
+                if line.startswith("\t") and self.lines:
+                    self.lines[-1] += "\n" + line
+                else:
+                    self.lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    def finish(self):
+        self._thread.join(DEADLINE)
+
+    def text(self):
+        with self._changed:
+            return "\n".join(self.lines)
+
+    def mark(self):
+        """A position: the end of the log now."""
+        with self._changed:
+            return len(self.lines)
+
+    def count(self, pattern, start=0):
+        with self._changed:
+            return sum(1 for line in self.lines[start:] if re.search(pattern, line))
+
+    def wait_for(self, pattern, deadline=None, start=0, count=1):
+        """Waits until `count` lines from position `start` on match; returns the match of the last of these."""
+        end = time.monotonic() + (deadline or DEADLINE)
+        position, seen, match = start, 0, None
+        with self._changed:
+            while True:
+                while position < len(self.lines):
+                    # The last line may still grow; what is looked for is in its first part or comes with the next.
+                    found = re.search(pattern, self.lines[position])
+                    position += 1
+                    if found:
+                        seen, match = seen + 1, found
+                        if seen == count:
+                            return match
+                left = end - time.monotonic()
+                if left <= 0 or (self.closed and position == len(self.lines)):
+                    why = "the log ended" if self.closed else f"waited {deadline or DEADLINE:g} s"
+                    raise AssertionError(f"{self.name}: {why}, no line like {pattern!r} ({seen} of {count}) in:\n" +
+                                         "\n".join(self.lines))
+                self._changed.wait(left)
+
+    def of(self, backend_type, start=0):
+        """[(severity, text)] that processes of one backend type wrote, with their follow-up lines."""
+        out = []
+        with self._changed:
+            for line in self.lines[start:]:
+                match = LINE.match(line)
+                if match and match.group(2) == backend_type:
+                    out.append((match.group(3), match.group(4)))
+        return out
+
+
+class Daemon:
+    """A process that stays: its log, its end, and what must be true of its remains."""
+
+    def __init__(self, space, name):
+        self.space = space
+        self.name = name
+        self.process = None
+        self.log = None
+        self.expect_crash = False
+        self.allowed = []  # regular expressions of log lines that look like a crash but are meant
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def spawn(self, command, env=None, as_root=False, stderr=None, cwd=None):
+        environment = {k: v for k, v in os.environ.items()
+                       if not k.startswith("PG") and k not in ("DISPLAY", "LD_PRELOAD")}
+        environment.update({"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC"})
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0")
+        environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        environment.update(env or {})
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stderr or subprocess.PIPE,
+            stderr=stderr or subprocess.STDOUT, cwd=cwd or self.space.folder, env=environment,
+            start_new_session=True, **({} if as_root else unprivileged()))
+        self.log = Log(self.process.stdout, self.name) if stderr is None else None
+        self.space.pids.add(self.process.pid)
+        return self
+
+    def send(self, sig):
+        self.process.send_signal(sig)
+
+    def wait_exit(self, deadline=None):
+        """Waits for the end and returns the exit status as subprocess gives it."""
+        try:
+            status = self.process.wait(deadline or 2 * DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} does not end; log:\n{self.log.text() if self.log else ''}") from None
+        if self.log:
+            self.log.finish()
+        return status
+
+    def stop(self, sig=signal.SIGINT, deadline=None):
+        if not self.running():
+            return self.process.poll() if self.process else None
+        self.send(sig)
+        return self.wait_exit(deadline)
+
+    def reload(self):
+        self.send(signal.SIGHUP)
+
+    def crash_lines(self):
+        if self.log is None or self.expect_crash:
+            return []
+        return [line for line in self.log.lines
+                if CRASH.search(line) and not any(re.search(p, line) for p in self.allowed)]
+
+
+class Postgres(Daemon):
+    """A private PostgreSQL cluster with a unix socket only, in the test's folder."""
+
+    def __init__(self, space, name="server", settings=None, primary=None, auth=None):
+        super().__init__(space, name)
+        self.data = os.path.join(space.folder, name)
+        self.port = 5432
+        self.socket = os.path.join(space.folder, name + ".sock")
+        os.mkdir(self.socket)
+        give_to_user(self.socket)
+        if primary is None:
+            space.unpack_template(self.data)
+        else:
+            space.run([f"{BINDIR}/pg_basebackup", "-D", self.data, "-h", primary.socket, "-p", str(primary.port),
+                       "-R", "-X", "stream", "-c", "fast"])
+        if auth:
+            with open(os.path.join(self.data, "pg_hba.conf"), "w") as f:
+                f.write(auth)
+        self.settings = {
+            "listen_addresses": "", "unix_socket_directories": self.socket, "port": self.port,
+            "fsync": "off", "shared_buffers": "16MB", "max_connections": 50, "autovacuum": "off",
+            "max_logical_replication_workers": 0, "wal_level": "replica", "max_wal_senders": 4,
+            "log_line_prefix": PREFIX, "log_timezone": "UTC", "timezone": "UTC",
+            "dynamic_library_path": space.library_path()}
+        self.settings.update(settings or {})
+        self.write_settings()
+
+    def write_settings(self, **changes):
+        self.settings.update(changes)
+        with open(os.path.join(self.data, "test.conf"), "w") as f:
+            for key, value in self.settings.items():
+                if value is not None:
+                    f.write(f"{key} = {quote(value)}\n")
+        give_to_user(os.path.join(self.data, "test.conf"))
+        main = os.path.join(self.data, "postgresql.conf")
+        if "test.conf" not in read_file(main):
+            with open(main, "a") as f:
+                f.write("include 'test.conf'\n")
+
+    def start(self, ready=True):
+        self.spawn([f"{BINDIR}/postgres", "-D", self.data])
+        if ready:
+            self.log.wait_for(r"database system is ready to accept (read-only )?connections", 2 * DEADLINE)
+        return self
+
+    def conninfo(self, database="postgres", user="postgres"):
+        return f"host={self.socket} port={self.port} dbname={database} user={user}"
+
+    def sql(self, text, database="postgres"):
+        """Runs SQL in a client session; returns psql's unaligned output."""
+        return self.space.psql(self.conninfo(database), text)
+
+
+class Host(Daemon):
+    """A bgworkerd of its own, with its data directory in the test's folder."""
+
+    def __init__(self, space, name="host", settings=None, upstream=None, init=True):
+        super().__init__(space, name)
+        self.data = os.path.join(space.folder, name)
+        self.upstream = upstream
+        self.options = []
+        if init:
+            space.run([space.program("bgworkerd"), "--init", "-D", self.data])
+        self.settings = {"log_line_prefix": PREFIX, "dynamic_library_path": space.library_path()}
+        if upstream is not None:
+            self.settings["upstream"] = upstream if isinstance(upstream, str) else upstream.conninfo()
+        self.settings.update(settings or {})
+        if init:
+            self.write_settings()
+
+    def write_settings(self, **changes):
+        self.settings.update(changes)
+        lines = [f"{key} = {quote(value)}\n" for key, value in self.settings.items() if value is not None]
+        self.write_config("".join(lines))
+
+    def write_config(self, text):
+        path = os.path.join(self.data, "bgworkerd.conf")
+        with open(path, "w") as f:
+            f.write(text)
+        give_to_user(path)
+
+    def command(self):
+        return [self.space.program("bgworkerd"), "-D", self.data] + self.options
+
+    def start(self, ready=True, **spawn):
+        self.spawn(self.command(), **spawn)
+        if ready:
+            self.log.wait_for(r"bgworkerd is ready", 4 * DEADLINE)
+        return self
+
+    def workers(self):
+        """name → pid of the worker processes, by their titles."""
+        found = {}
+        for pid in descendants(self.pid):
+            match = re.match(r"bgworkerd: (.*?)\s*$", title(pid))
+            if match:
+                found[match.group(1)] = pid
+        return found
+
+    def worker(self, name, deadline=None, other_than=None):
+        """The pid of a worker, waiting until it is there (and has another pid than `other_than`)."""
+        def look():
+            pid = self.workers().get(name)
+            return pid if pid != other_than else None
+        return wait_until(look, deadline, f"worker {name} of {self.name}")
+
+    def sql(self, text, database="postgres"):
+        if isinstance(self.upstream, Postgres):
+            return self.upstream.sql(text, database)
+        return self.space.psql(self.embedded_conninfo(database), text)
+
+    def embedded_conninfo(self, database="postgres"):
+        folder = os.path.join(self.data, "embedded")
+        for where, _, files in os.walk(self.data):
+            for name in files:
+                match = re.fullmatch(r"\.s\.PGSQL\.(\d+)", name)
+                if match:
+                    return f"host={where} port={match.group(1)} dbname={database}"
+        raise AssertionError(f"no socket of an embedded server below {folder}")
+
+    def control(self, *arguments, check=True):
+        return self.space.run([self.space.program("bgworkerctl"), "-D", self.data, *arguments], check=check)
+
+
+class Space:
+    """One test's folder, its servers and hosts, and the checks at the end."""
+
+    def __init__(self, name):
+        become_subreaper()
+        self.folder = tempfile.mkdtemp(prefix=f"bgw-{name[:30]}-")
+        os.chmod(self.folder, 0o755)
+        give_to_user(self.folder)
+        self.daemons = []
+        self.pids = set()
+        self._programs = {}
+        self._shm_before = set(os.listdir("/dev/shm"))
+        self._libraries = None
+
+    # --- what the build made, at a place that the unprivileged user can read -------------------------------
+    def readable(self, path):
+        if os.geteuid() != 0:
+            return True
+        return subprocess.run(["test", "-r", path], **unprivileged()).returncode == 0
+
+    def program(self, name):
+        if name not in self._programs:
+            path = os.path.join(BUILD, "bin", name)
+            if not self.readable(path):
+                os.makedirs(os.path.join(self.folder, "bin"), exist_ok=True)
+                path = shutil.copy(path, os.path.join(self.folder, "bin", name))
+            self._programs[name] = path
+        return self._programs[name]
+
+    def module_folders(self):
+        if self._libraries is None:
+            self._libraries = []
+            for folder in (os.path.join(BUILD, "lib"), os.path.join(BUILD, "test", "lib")):
+                if os.path.isdir(folder) and not self.readable(folder):
+                    copy = os.path.join(self.folder, os.path.relpath(folder, BUILD))
+                    folder = shutil.copytree(folder, copy)
+                self._libraries.append(folder)
+        return self._libraries
+
+    def library_path(self):
+        return ":".join(self.module_folders() + ["$libdir"])
+
+    # --- running things ---------------------------------------------------------------------------------
+    def run(self, command, check=True, as_root=False, env=None, timeout=None, **more):
+        """Runs a command to its end as the unprivileged user; returns subprocess's result with texts."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+        environment.update(env or {})
+        result = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment,
+                                timeout=timeout or 4 * DEADLINE, **more, **({} if as_root else unprivileged()))
+        if check and result.returncode != 0:
+            raise AssertionError(f"{' '.join(command)}: status {result.returncode}\n{result.stdout}{result.stderr}")
+        return result
+
+    def psql(self, conninfo, text):
+        return self.run([f"{BINDIR}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", conninfo,
+                         "-c", text]).stdout.strip()
+
+    def unpack_template(self, target):
+        """A fresh cluster: initdb runs once per build folder, and is copied from then on."""
+        archive = os.path.join(BUILD, "test", "cluster-template.tar")
+        os.makedirs(os.path.dirname(archive), exist_ok=True)
+        with open(archive + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(archive):
+                made = os.path.join(self.folder, "template")
+                self.run([f"{BINDIR}/initdb", "-D", made, "-A", "trust", "-N", "-E", "UTF8", "--no-locale",
+                          "-U", "postgres"])
+                subprocess.run(["tar", "-C", made, "-cf", archive + ".new", "."], check=True)
+                os.rename(archive + ".new", archive)
+                shutil.rmtree(made)
+        os.mkdir(target, 0o700)
+        give_to_user(target)
+        with open(archive, "rb") as f:
+            subprocess.run(["tar", "-C", target, "--no-same-owner", "-xpf", "-"], stdin=f, check=True,
+                           **unprivileged())
+
+    # --- making servers and hosts -------------------------------------------------------------------------
+    def postgres(self, name="server", **options):
+        server = Postgres(self, name, **options)
+        self.daemons.append(server)
+        return server
+
+    def host(self, name="host", **options):
+        host = Host(self, name, **options)
+        self.daemons.append(host)
+        return host
+
+    # --- the end -----------------------------------------------------------------------------------------
+    def close(self):
+        """Stops what still runs; returns what is wrong with the remains, as a list of sentences."""
+        complaints = []
+        clean = True
+        for daemon in sorted(self.daemons, key=lambda d: isinstance(d, Postgres)):
+            if daemon.process is None:
+                continue
+            if daemon.running():
+                try:
+                    daemon.stop()
+                except AssertionError as problem:
+                    complaints.append(f"{daemon.name} could not be stopped: {problem}")
+                    daemon.process.kill()
+                    daemon.process.wait()
+            clean = clean and daemon.process.returncode in (0, 1)
+            complaints += [f"{daemon.name} logged: {line}" for line in daemon.crash_lines()]
+        complaints += self._orphans()
+        complaints += self._shared_memory()
+        if clean:
+            complaints += self._sockets()
+        return complaints
+
+    def _orphans(self):
+        end = time.monotonic() + 2
+        left = descendants(os.getpid())
+        while left and time.monotonic() < end:
+            time.sleep(0.02)
+            left = descendants(os.getpid())
+        told = [f"a process was left behind: {pid} {title(pid)}" for pid in left]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:  # what reparented to us and ended
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    if not descendants(os.getpid()):
+                        break
+                    time.sleep(0.01)
+            except ChildProcessError:
+                break
+        return told
+
+    def _shared_memory(self):
+        told = []
+        with open("/proc/sysvipc/shm") as f:
+            next(f)
+            for line in f:
+                fields = line.split()
+                if int(fields[4]) in self.pids and int(fields[6]) == 0:
+                    killed = any(d.process and d.process.pid == int(fields[4]) and d.process.returncode < 0
+                                 for d in self.daemons)
+                    if killed:  # kill -9 leaves a server no chance to remove it
+                        subprocess.run(["ipcrm", "-m", fields[1]], check=False)
+                    else:
+                        told.append(f"shared memory segment {fields[1]} was left behind")
+        new = set(os.listdir("/dev/shm")) - self._shm_before
+        for name in new:
+            if not any(name in self._maps(pid) for pid in processes()):
+                if os.path.exists("/dev/shm/" + name) and not any(
+                        d.process and d.process.returncode not in (0, 1) for d in self.daemons):
+                    told.append(f"/dev/shm/{name} was left behind")
+        return told
+
+    @staticmethod
+    def _maps(pid):
+        try:
+            return read_file(f"/proc/{pid}/maps")
+        except OSError:
+            return ""
+
+    def _sockets(self):
+        told = []
+        for where, _, files in os.walk(self.folder):
+            for name in files:
+                path = os.path.join(where, name)
+                if stat.S_ISSOCK(os.lstat(path).st_mode):
+                    told.append(f"socket {path} was left behind")
+        return told
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def dump(space, out=sys.stderr):
+    """Writes every log of a failed test."""
+    for daemon in space.daemons:
+        if daemon.log is not None:
+            print(f"--- log of {daemon.name} ---\n{daemon.log.text()}", file=out)

@@ -1,0 +1,202 @@
+"""The shipped samples and modules that others distribute run in the host as they do in a real server: the same file,
+the same log, the same contents of the database."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import fcntl
+
+import harness
+import pytest
+from harness import BINDIR, BUILD, PKGLIBDIR, PREFIX, free_port, wait_until
+
+
+def pair(space, module, settings=None):
+    """A real server with the module, and a host with the same file beside a server without it."""
+    both = {"shared_preload_libraries": module, **(settings or {})}
+    server = space.postgres("reference", settings=both)
+    upstream = space.postgres("upstream")
+    host = space.host(settings=both, upstream=upstream)
+    upstream.start()
+    return server.start(), host.start()
+
+
+def test_hello_world(space):
+    """Greets, takes a new greeting on reload, and says goodbye when it is stopped."""
+    said = []
+    for daemon in pair(space, "hello_world", {"hello_world.interval": "1s", "hello_world.greeting": "salve"}):
+        daemon.log.wait_for(r"LOG:  salve \(greeting 2\)")
+        daemon.write_settings(**{"hello_world.greeting": "moin, moin"})
+        daemon.reload()
+        daemon.log.wait_for(r"LOG:  moin, moin \(greeting")
+        daemon.stop()
+        lines = daemon.log.of("hello_world")
+        assert lines[-1][1].startswith("goodbye after")
+        # Where the reload falls between two greetings is chance.
+        said.append([re.sub(r"(\(greeting |after )\d+", r"\1N", text) for _, text in lines if "moin" not in text][:2])
+        assert [text for _, text in lines][0] == "salve (greeting 1)"
+    assert said[0] == said[1]
+
+
+def test_spi_example(space):
+    """Two workers fold what two sessions insert; log and tables agree, and every delta counts once."""
+    results = []
+    for daemon in pair(space, "spi_example", {"spi_example.naptime": "1s"}):
+        daemon.log.wait_for(r"spi_example 1 looks after spi_example1.counted")
+        daemon.log.wait_for(r"spi_example 2 looks after spi_example2.counted")
+        daemon.sql("INSERT INTO spi_example1.counted SELECT 'delta', g FROM generate_series(1, 100) g")
+        daemon.sql("INSERT INTO spi_example2.counted VALUES ('delta', 40), ('delta', 2)")
+        daemon.log.wait_for(r"spi_example1.counted: total is now 5050, 100 deltas folded in")
+        daemon.log.wait_for(r"spi_example2.counted: total is now 42, 2 deltas folded in")
+        daemon.sql("INSERT INTO spi_example2.counted VALUES ('delta', -2)")
+        daemon.log.wait_for(r"spi_example2.counted: total is now 40, 1 deltas folded in")
+        tables = [daemon.sql(f"SELECT * FROM spi_example{n}.counted ORDER BY 1, 2") for n in (1, 2)]
+        shape = daemon.sql("SELECT table_schema, column_name, data_type FROM information_schema.columns "
+                           "WHERE table_name = 'counted' ORDER BY 1, 2")
+        assert tables == ["total|5050", "total|40"]
+        daemon.stop()
+        results.append((tables, shape, sorted(daemon.log.of("spi_example"))))
+    assert results[0] == results[1]
+
+
+def test_spi_example_comes_back(space):
+    """SIGTERM ends one worker; it is back after its restart time and goes on where it was."""
+    upstream = space.postgres("upstream").start()
+    host = space.host(upstream=upstream, settings={
+        "shared_preload_libraries": "spi_example", "spi_example.naptime": "1s", "spi_example.workers": 1}).start()
+    host.log.wait_for(r"looks after spi_example1")
+    first = host.worker("spi_example 1")
+    os.kill(first, 15)
+    host.log.wait_for(r'FATAL:  terminating background worker "spi_example" due to administrator command')
+    host.log.wait_for(r'background worker "spi_example" \(PID \d+\) exited with exit code 1')
+    host.sql("INSERT INTO spi_example1.counted VALUES ('delta', 5)")
+    host.worker("spi_example 1", other_than=first, deadline=15)
+    host.log.wait_for(r"total is now 5")
+
+
+def answer(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        s.settimeout(5)
+        text = b""
+        while True:
+            got = s.recv(100)
+            if not got:
+                return text
+            text += got
+
+
+def listening(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_bgw_replstatus(space):
+    """Debian's own binary, at the place the package put it: MASTER beside a primary, STANDBY beside a real standby,
+    and MASTER there after the promotion."""
+    assert os.path.exists(f"{PKGLIBDIR}/bgw_replstatus.so"), "package postgresql-15-bgw-replstatus is missing"
+    primary = space.postgres("primary").start()
+    standby = space.postgres("standby", primary=primary).start()
+    ports, hosts = [], []
+    for name, upstream in (("a", primary), ("b", standby)):
+        ports.append(free_port())
+        hosts.append(space.host("host_" + name, upstream=upstream, settings={
+            "shared_preload_libraries": "bgw_replstatus", "dynamic_library_path": "$libdir",
+            "bgw_replstatus.bind": "127.0.0.1", "bgw_replstatus.port": ports[-1]}).start())
+    for port in ports:
+        wait_until(lambda p=port: listening(p), what="bgw_replstatus listens")
+    assert answer(ports[0]) == b"MASTER"
+    assert answer(ports[1]) == b"STANDBY"
+    pid = hosts[1].worker("bgw_replstatus")
+    standby.sql("SELECT pg_promote()")
+    wait_until(lambda: answer(ports[1]) == b"MASTER", what="the promoted standby is MASTER")
+    assert hosts[1].worker("bgw_replstatus") == pid  # a promotion does not restart a worker
+
+
+def test_bgw_replstatus_in_the_server(space):
+    """The reference: the same file in the servers themselves answers the same."""
+    settings = {"shared_preload_libraries": "bgw_replstatus", "bgw_replstatus.bind": "127.0.0.1"}
+    ports = [free_port(), free_port()]
+    primary = space.postgres("primary", settings={**settings, "bgw_replstatus.port": ports[0]}).start()
+    space.postgres("standby", primary=primary, settings={**settings, "bgw_replstatus.port": ports[1]}).start()
+    for port in ports:
+        wait_until(lambda p=port: listening(p), what="bgw_replstatus listens")
+    assert [answer(port) for port in ports] == [b"MASTER", b"STANDBY"]
+
+
+def source_of_postgresql(folder):
+    """Fetches the source package of the installed server; the archive's place is this machine's own affair: the
+    entries for sources are made from the entries for packages that apt already has. Returns the tar file, or the
+    reason why there is none."""
+    targets = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SIGNED_BY)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
+         "Created-By: Packages"], capture_output=True, text=True)
+    entries = set()
+    for line in targets.stdout.split("\n"):
+        fields = line.split("|")
+        if len(fields) == 4 and all(fields[1:]):
+            signed = f"[signed-by={fields[0]}] " if fields[0] else ""
+            entries.add(f"deb-src {signed}{fields[1]} {fields[2]} {fields[3]}\n")
+    if not entries:
+        return None, "apt has no package sources on this machine"
+    for name in ("lists/partial", "cache/archives/partial", "parts"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    with open(os.path.join(folder, "sources.list"), "w") as f:
+        f.writelines(sorted(entries))
+    options = []
+    for option in (f"Dir::Etc::SourceList={folder}/sources.list", f"Dir::Etc::SourceParts={folder}/parts",
+                   f"Dir::State::Lists={folder}/lists", f"Dir::Cache={folder}/cache", "Acquire::Retries=0",
+                   "Acquire::http::Timeout=20", "Acquire::https::Timeout=20", "Acquire::Languages=none",
+                   "APT::Sandbox::User=", "APT::Update::Error-Mode=any"):
+        options += ["-o", option]
+    try:
+        for command in (["update"], ["source", "--download-only", "postgresql-15"]):
+            done = subprocess.run(["apt-get", "-q"] + options + command, capture_output=True, text=True, cwd=folder,
+                                  timeout=150)
+            if done.returncode != 0:
+                return None, f"apt-get {command[0]}: {done.stderr.strip().splitlines()[-1:]}"
+    except subprocess.TimeoutExpired:
+        return None, "the archive does not answer"
+    tars = [name for name in os.listdir(folder) if ".orig.tar." in name and not name.endswith(".asc")]
+    return (os.path.join(folder, tars[0]), "") if tars else (None, "the source package has no tar file")
+
+
+def worker_spi(space):
+    """Builds PostgreSQL's own example module from its source package, once per build folder."""
+    kept = os.path.join(BUILD, "test", "worker_spi.so")
+    with open(os.path.join(BUILD, "test", "worker_spi.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(kept):
+            folder = os.path.join(space.folder, "source")
+            os.makedirs(folder)
+            tar, reason = source_of_postgresql(folder)
+            if tar is None:
+                pytest.skip(f"PostgreSQL's source package cannot be had: {reason}")
+            subprocess.run(["tar", "-xf", tar, "--wildcards", "--strip-components=4", "-C", folder,
+                            "*/src/test/modules/worker_spi/*"], check=True)
+            subprocess.run(["make", "-s", "USE_PGXS=1", f"PG_CONFIG={BINDIR}/pg_config", "with_llvm=no",
+                            "worker_spi.so"], cwd=os.path.join(folder, "worker_spi"), check=True)
+            shutil.copy(os.path.join(folder, "worker_spi", "worker_spi.so"), kept)
+    target = os.path.join(space.folder, "extra")
+    os.makedirs(target, exist_ok=True)
+    shutil.copy(kept, target)
+    return target
+
+
+def test_worker_spi(space):
+    """The static half of PostgreSQL's example: two workers, their tables, their counting; as in the server."""
+    folder = worker_spi(space)
+    results = []
+    for daemon in pair(space, "worker_spi", {"worker_spi.naptime": "1", "dynamic_library_path": f"{folder}:$libdir"}):
+        daemon.log.wait_for(r"initialized with schema1.counted")
+        daemon.log.wait_for(r"initialized with schema2.counted")
+        daemon.sql("INSERT INTO schema1.counted VALUES ('total', 10), ('delta', 3), ('delta', 4)")
+        daemon.log.wait_for(r"count in schema1.counted is now 17")
+        daemon.sql("INSERT INTO schema1.counted VALUES ('delta', 5)")
+        daemon.log.wait_for(r"count in schema1.counted is now 22")
+        table = daemon.sql("SELECT * FROM schema1.counted")
+        daemon.stop()
+        results.append((table, sorted(daemon.log.of("worker_spi"))))
+    assert results[0] == results[1]
+    assert results[0][0] == "total|22"

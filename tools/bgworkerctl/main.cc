@@ -1,0 +1,394 @@
+// bgworkerctl: the operator's command. Starts and stops a host, signals it, and shows what it is doing.
+//
+// Everything that changes a host goes through a signal to the process that holds the data directory's lock;
+// everything that asks goes over the control socket. Exit codes are pg_ctl's: 0, 1 failure, 2 wrong usage,
+// 3 no host is running, 4 not a data directory or not accessible.
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <iostream>
+#include <map>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "core/data_directory.hpp"
+#include "host.hpp"
+#include "table.hpp"
+
+namespace bgworkerctl {
+namespace {
+
+using bgw::Error;
+using bgw::LockFileContents;
+using bgw::Result;
+using nlohmann::json;
+
+constexpr milliseconds answer_timeout{10'000};
+
+struct Options {
+  std::string data_directory;
+  bool as_json = false;
+  bool wide = false;
+  double watch = 0;
+  std::string mode = "fast";
+  bool no_wait = false;
+  int timeout = 60;
+  std::string log_file;
+  std::vector<std::string> settings;
+  std::vector<std::string> modules;
+};
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string date_and_time(double seconds) {
+  const auto time = static_cast<std::time_t>(seconds);
+  std::tm local{};
+  char text[64];
+  if (seconds <= 0 || localtime_r(&time, &local) == nullptr ||
+      std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
+    return "unknown";
+  return text;
+}
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (isatty(STDOUT_FILENO) == 0) return 0;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* columns = std::getenv("COLUMNS");
+  return columns ? static_cast<std::size_t>(std::strtoul(columns, nullptr, 10)) : 80;
+}
+
+std::string server_version(int number) {
+  if (number <= 0) return "";
+  if (number < 100000)
+    return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+           std::to_string(number % 100);
+  return std::to_string(number / 10000) + "." + std::to_string(number % 10000);
+}
+
+std::string upstream_text(const bgw::HostStatus& status) {
+  std::string text = status.upstream_state.empty() ? "unknown" : status.upstream_state;
+  if (status.upstream_version > 0) text += ", PostgreSQL " + server_version(status.upstream_version);
+  if (status.embedded) text += ", embedded";
+  if (!status.upstream.empty()) text += ": " + printable(status.upstream);
+  return text;
+}
+
+Result<std::string> data_directory(const Options& options) {
+  std::string path = options.data_directory;
+  if (path.empty())
+    if (const char* given = std::getenv("BGWORKERD_DATA")) path = given;
+  if (path.empty())
+    return Error{.message = "no data directory specified",
+                 .sqlstate = "22023",
+                 .hint = "Name it with -D, or in the environment variable BGWORKERD_DATA."};
+  return bgw::find_data_directory(path);
+}
+
+int say_not_running(const std::string& directory) {
+  std::cerr << "bgworkerctl: no host is running in \"" << directory << "\"\n";
+  return not_running;
+}
+
+// Calls `use` with the data directory and the host that runs in it.
+template <class Use>
+int with_host(const Options& options, Use use) {
+  Result<std::string> directory = data_directory(options);
+  if (!directory) {
+    complain(directory.error());
+    return no_data_directory;
+  }
+  Result<std::optional<LockFileContents>> host = bgw::find_lock_holder(*directory);
+  if (!host) {
+    complain(host.error());
+    return no_data_directory;
+  }
+  if (!*host) return say_not_running(*directory);
+  return use(*directory, **host);
+}
+
+int run_status(const Options& options) {
+  return with_host(options, [&](const std::string& directory, const LockFileContents& host) -> int {
+    Result<json> reply = ask_host(host, {{"op", "status"}}, answer_timeout);
+    if (!reply) {
+      // The lock says that it runs; a script that asks only that is told so.
+      if (options.as_json)
+        std::cout << json{{"pid", host.pid}, {"data_directory", directory}}.dump(2) << "\n";
+      else
+        std::cout << "bgworkerd is running (PID " << host.pid << "), but does not answer\n";
+      complain(reply.error());
+      return success;
+    }
+    const json value = reply->value("host", json::object());
+    if (options.as_json) {
+      std::cout << value.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
+      return success;
+    }
+    const bgw::HostStatus status = bgw::host_status_from_json(value);
+    std::cout << "bgworkerd is running (PID " << host.pid << ")\n"
+              << "data directory  " << directory << "\n"
+              << "version         bgworkerd " << printable(status.version) << ", ABI of "
+              << printable(status.abi) << "\n"
+              << "state           " << printable(status.state) << ", since " << date_and_time(status.started)
+              << " (" << short_duration(seconds_now() - status.started) << ")\n"
+              << "upstream        " << upstream_text(status) << "\n";
+    if (!status.upstream_reason.empty())
+      std::cout << "                " << printable(status.upstream_reason) << "\n";
+    std::cout << "workers         " << status.workers << " registered, " << status.running
+              << " running, at most " << status.max_worker_processes << "\n";
+    return success;
+  });
+}
+
+std::string flags_text(const std::vector<std::string>& flags) {
+  std::string text;
+  for (const std::string& flag : flags) text += (text.empty() ? "" : ",") + flag;
+  return text;
+}
+
+std::string wait_text(const bgw::WorkerRow& row) {
+  if (row.wait_event_type.empty() || row.wait_event.empty()) return row.wait_event + row.wait_event_type;
+  return row.wait_event_type + "/" + row.wait_event;
+}
+
+std::string worker_table(const json& workers, std::size_t width) {
+  static const std::vector<Column> columns = {
+      {.title = "NAME", .shortest = 12},
+      {.title = "TYPE", .keep = 3, .shortest = 8},
+      {.title = "PID", .right = true},
+      {.title = "STATE"},
+      {.title = "FLAGS", .keep = 1},
+      {.title = "START AT", .keep = 2},
+      {.title = "RESTART", .right = true, .keep = 4},
+      {.title = "STARTS", .right = true},
+      {.title = "LAST EXIT", .keep = 7, .shortest = 9},
+      {.title = "SINCE", .right = true, .keep = 5},
+      {.title = "WAITS FOR", .keep = 6, .shortest = 9},
+      {.title = "ACTIVITY", .keep = 8, .shortest = 16},
+  };
+  std::vector<std::vector<std::string>> rows;
+  const double now = seconds_now();
+  for (const json& value : workers) {
+    const bgw::WorkerRow row = bgw::worker_row_from_json(value);
+    rows.push_back({row.name, row.type == row.name ? "" : row.type, row.pid > 0 ? std::to_string(row.pid) : "",
+                    row.state, flags_text(row.flags), row.start_time,
+                    row.restart_time < 0 ? "never" : std::to_string(row.restart_time) + " s",
+                    std::to_string(row.starts), row.last_exit,
+                    row.since > 0 ? short_duration(now - row.since) : "", wait_text(row), row.activity});
+  }
+  return render_table(columns, rows, width);
+}
+
+int show_workers(const Options& options, const LockFileContents& host) {
+  Result<json> reply = ask_host(host, {{"op", "ps"}}, answer_timeout);
+  if (!reply) {
+    complain(reply.error());
+    return failure;
+  }
+  if (options.as_json) {
+    reply->erase("ok");
+    std::cout << reply->dump(options.watch > 0 ? -1 : 2, ' ', false, json::error_handler_t::replace)
+              << std::endl;
+    return success;
+  }
+  const bgw::HostStatus status = bgw::host_status_from_json(reply->value("host", json::object()));
+  const json workers = reply->value("workers", json::array());
+  const std::size_t width = options.wide ? 0 : terminal_width();
+  std::string text;
+  if (options.watch > 0) {
+    text = date_and_time(seconds_now()) + "  bgworkerd (PID " + std::to_string(host.pid) + ") " +
+           printable(status.state) + ", upstream " + upstream_text(status);
+    if (width > 0 && text.size() > width) text.resize(width);
+    text += "\n";
+  }
+  text += workers.empty() ? "no workers are registered\n" : worker_table(workers, width);
+  if (options.watch > 0) text = isatty(STDOUT_FILENO) != 0 ? "\033[H\033[J" + text : text + "\n";
+  std::cout << text << std::flush;
+  return success;
+}
+
+int run_ps(const Options& options) {
+  for (;;) {
+    const int code = with_host(
+        options, [&](const std::string&, const LockFileContents& host) { return show_workers(options, host); });
+    if (code != success || options.watch <= 0 || !std::cout) return code;
+    std::this_thread::sleep_for(std::chrono::duration<double>(options.watch));
+  }
+}
+
+int run_reload(const Options& options) {
+  return with_host(options, [&](const std::string& directory, const LockFileContents& host) -> int {
+    Result<void> sent = signal_host(directory, host, SIGHUP);
+    if (!sent) {
+      complain(sent.error());
+      return failure;
+    }
+    std::cout << "host signaled\n";
+    return success;
+  });
+}
+
+int run_stop(const Options& options) {
+  static const std::map<std::string, int> signals = {
+      {"smart", SIGTERM}, {"fast", SIGINT}, {"immediate", SIGQUIT}};
+  return with_host(options, [&](const std::string& directory, const LockFileContents& host) -> int {
+    Result<void> sent = signal_host(directory, host, signals.at(options.mode));
+    if (!sent) {
+      complain(sent.error());
+      return failure;
+    }
+    if (options.no_wait) {
+      std::cout << "host shutting down\n";
+      return success;
+    }
+    if (!wait_for_end(directory, host.pid, std::chrono::seconds(options.timeout), true)) {
+      complain({.message = "the host does not stop",
+                .hint = "The next stronger mode of stopping is -m " +
+                        std::string(options.mode == "smart" ? "fast" : "immediate") + "."});
+      return failure;
+    }
+    std::cout << "host stopped\n";
+    return success;
+  });
+}
+
+int run_start(const Options& options) {
+  Result<std::string> directory = data_directory(options);
+  if (!directory) {
+    complain(directory.error());
+    return no_data_directory;
+  }
+  Result<std::optional<LockFileContents>> holder = bgw::find_lock_holder(*directory);
+  if (holder && *holder) {
+    complain({.message = "a host (PID " + std::to_string((*holder)->pid) + ") is already running in \"" +
+                         *directory + "\""});
+    return failure;
+  }
+  Result<pid_t> pid = start_host(*directory, {.program = find_bgworkerd(),
+                                              .log_file = options.log_file,
+                                              .settings = options.settings,
+                                              .timeout = std::chrono::seconds(options.timeout),
+                                              .wait = !options.no_wait});
+  if (!pid) {
+    complain(pid.error());
+    return failure;
+  }
+  std::cout << (options.no_wait ? "host starting" : "host started") << " (PID " << *pid << ")\n";
+  return success;
+}
+
+int run_restart(const Options& options) {
+  const int stopped = run_stop(options);
+  if (stopped == not_running)
+    std::cerr << "starting one anyway\n";
+  else if (stopped != success)
+    return stopped;
+  return run_start(options);
+}
+
+int run_check(const Options& options) {
+  std::vector<std::string> arguments = {find_bgworkerd()};
+  Result<std::string> directory = data_directory(options);
+  if (directory) {
+    arguments.emplace_back("-D");
+    arguments.push_back(*directory);
+  } else if (!options.data_directory.empty()) {
+    complain(directory.error());
+    return no_data_directory;
+  }
+  for (const std::string& module : options.modules) {
+    arguments.emplace_back("--check");
+    arguments.push_back(module);
+  }
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  execvp(argv[0], argv.data());
+  complain(bgw::file_error("execute", arguments[0]));
+  return failure;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Controls a bgworkerd host: starts and stops it, and shows what it is doing."};
+  app.name("bgworkerctl");
+  app.set_version_flag("-V,--version", "bgworkerctl (bgworkerd) " BGW_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host is running, 4 no usable data directory.");
+  Options options;
+  app.add_option("-D,--data", options.data_directory, "the host's data directory (else $BGWORKERD_DATA)");
+
+  int (*chosen)(const Options&) = nullptr;
+  const auto command = [&](const char* name, const char* what, int (*function)(const Options&)) {
+    CLI::App* added = app.add_subcommand(name, what);
+    added->callback([&chosen, function] { chosen = function; });
+    return added;
+  };
+  const auto waiting = [&](CLI::App* to) {
+    to->add_flag("-W,--no-wait,!-w,!--wait", options.no_wait,
+                 "do not wait until it is done (-w: wait, the default)");
+    to->add_option("-t,--timeout", options.timeout, "how long to wait, in seconds")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 86400));
+  };
+  const auto stopping = [&](CLI::App* to) {
+    to->add_option("-m,--mode", options.mode,
+                   "smart: workers may finish; fast: they are told to end; immediate: they are ended at once")
+        ->capture_default_str()
+        ->transform(CLI::Transformer(
+            std::map<std::string, std::string>{{"s", "smart"}, {"f", "fast"}, {"i", "immediate"}}))
+        ->check(CLI::IsMember({"smart", "fast", "immediate"}));
+  };
+  const auto starting = [&](CLI::App* to) {
+    to->add_option("-l,--log", options.log_file,
+                   "file to append the log to (default: log/bgworkerd.log in the data directory)");
+    to->add_option("-c", options.settings, "setting for the host, NAME=VALUE; may be repeated")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+
+  CLI::App* start = command("start", "start a host in the background and wait until it is running", run_start);
+  starting(start);
+  waiting(start);
+  CLI::App* stop = command("stop", "stop the host", run_stop);
+  stopping(stop);
+  waiting(stop);
+  CLI::App* restart = command("restart", "stop the host if it runs, and start it", run_restart);
+  stopping(restart);
+  starting(restart);
+  waiting(restart);
+  command("reload", "have the host read its configuration files again", run_reload);
+  CLI::App* status = command("status", "tell whether a host is running, and how it is", run_status);
+  status->add_flag("--json", options.as_json, "as JSON");
+  CLI::App* ps = command("ps", "list the workers", run_ps);
+  ps->add_flag("--json", options.as_json, "as JSON");
+  ps->add_flag("--wide", options.wide, "all columns, however wide the terminal is");
+  ps->add_option("--watch", options.watch, "again every so many seconds, until interrupted")
+      ->check(CLI::Range(0.1, 86400.0));
+  CLI::App* check = command("check", "tell what modules need and whether this host has it", run_check);
+  check->add_option("MODULE", options.modules, "library file or name")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? success : usage;
+  }
+  signal(SIGPIPE, SIG_DFL);
+  return chosen(options);
+}
+
+}  // namespace
+}  // namespace bgworkerctl
+
+int main(int argc, char** argv) {
+  return bgworkerctl::run(argc, argv);
+}
