@@ -14,7 +14,7 @@ extern "C" {
 
 namespace {
 
-Oid authenticated_user = InvalidOid, session_user = InvalidOid, current_user = InvalidOid;
+Oid authenticated_user_id = InvalidOid, session_user_id = InvalidOid, current_user_id = InvalidOid;
 bool authenticated_super = false, session_super = false;
 int security_context = 0;
 
@@ -38,16 +38,16 @@ Oid MyDatabaseId = InvalidOid;
 Oid MyDatabaseTableSpace = InvalidOid;
 
 Oid GetUserId(void) {
-  return current_user;
+  return current_user_id;
 }
 Oid GetOuterUserId(void) {
-  return session_user;
+  return session_user_id;
 }
 Oid GetSessionUserId(void) {
-  return session_user;
+  return session_user_id;
 }
 Oid GetAuthenticatedUserId(void) {
-  return authenticated_user;
+  return authenticated_user_id;
 }
 bool GetSessionUserIsSuperuser(void) {
   return session_super;
@@ -60,33 +60,33 @@ Oid GetCurrentRoleId(void) {
 }
 
 void SetAuthenticatedUserId(Oid userid, bool is_superuser) {
-  authenticated_user = session_user = current_user = userid;
+  authenticated_user_id = session_user_id = current_user_id = userid;
   authenticated_super = session_super = is_superuser;
   security_context = 0;
 }
 
 void SetSessionAuthorization(Oid userid, bool is_superuser) {
-  session_user = current_user = userid;
+  session_user_id = current_user_id = userid;
   session_super = is_superuser;
 }
 
 void GetUserIdAndSecContext(Oid* userid, int* sec_context) {
-  *userid = current_user;
+  *userid = current_user_id;
   *sec_context = security_context;
 }
 
 void SetUserIdAndSecContext(Oid userid, int sec_context) {
-  current_user = userid;
+  current_user_id = userid;
   security_context = sec_context;
 }
 
 void GetUserIdAndContext(Oid* userid, bool* sec_def_context) {
-  *userid = current_user;
+  *userid = current_user_id;
   *sec_def_context = InLocalUserIdChange();
 }
 
 void SetUserIdAndContext(Oid userid, bool sec_def_context) {
-  current_user = userid;
+  current_user_id = userid;
   if (sec_def_context) {
     security_context |= SECURITY_LOCAL_USERID_CHANGE;
   } else {
@@ -105,11 +105,11 @@ bool InNoForceRLSOperation(void) {
 }
 
 bool superuser(void) {
-  return superuser_arg(current_user);
+  return superuser_arg(current_user_id);
 }
 
 bool superuser_arg(Oid roleid) {
-  if (roleid == session_user) return session_super;
+  if (roleid == session_user_id) return session_super;
   char* answer = ask_about_role("SELECT rolsuper FROM pg_catalog.pg_roles WHERE oid = $1", roleid);
   return answer != nullptr && answer[0] == 't';
 }

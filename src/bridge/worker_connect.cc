@@ -476,11 +476,3 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
 }
 
 }  // extern "C"
-
-// For programs that have no postmaster of the host's in them; the postmaster's own definitions win.
-extern "C" __attribute__((weak)) const char* bgw_upstream_conninfo(void) {
-  return upstream_conninfo ? upstream_conninfo : "";
-}
-extern "C" __attribute__((weak)) bool bgw_upstream_in_recovery(void) {
-  return false;
-}

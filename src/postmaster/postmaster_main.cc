@@ -48,6 +48,10 @@ namespace {
 constexpr int kEmbeddedSpareSessions = 24;
 constexpr int kEmbeddedMaxSessions = 1000;
 
+// Taken through the event loop. Children of the postmaster, and modules, send it SIGUSR1 and SIGUSR2 as they
+// would the server; neither means anything to it yet, and neither may end it.
+const std::vector<int> kHostSignals{SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+
 // Never destroyed: the process leaves through exit(), and children inherit them.
 LockFile* lock_file = nullptr;
 EventLoop* event_loop = nullptr;
@@ -123,7 +127,7 @@ void become_ready(const std::string& data_directory, const std::string& control_
           .control_socket = control_socket,
           .embedded_bindir = embedded_bindir && *embedded_bindir ? embedded_bindir : BGW_PG_BINDIR,
           .embedded_max_connections = std::min(max_worker_processes + kEmbeddedSpareSessions, kEmbeddedMaxSessions)});
-  take(event_loop->open({SIGHUP, SIGTERM, SIGINT, SIGQUIT},
+  take(event_loop->open(kHostSignals,
                         [postmaster](int signal_number) { postmaster->on_signal(signal_number); }));
   take(postmaster->start());
   ereport(LOG, (errmsg("bgworkerd is ready")));
@@ -136,7 +140,7 @@ void become_ready(const std::string& data_directory, const std::string& control_
 void postmaster_main(const CommandLine& command_line) {
   sigset_t mask;
   sigemptyset(&mask);
-  for (int signal_number : {SIGHUP, SIGTERM, SIGINT, SIGQUIT}) sigaddset(&mask, signal_number);
+  for (int signal_number : kHostSignals) sigaddset(&mask, signal_number);
   ::sigprocmask(SIG_BLOCK, &mask, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGTTIN, SIG_IGN);

@@ -100,7 +100,7 @@ Portal CreatePortal(const char* name, bool allowDup, bool dupSilent) {
 }
 
 Portal CreateNewPortal(void) {
-  char name[MAX_PORTALNAME_LEN];
+  char name[64];
   do {
     snprintf(name, sizeof(name), "<unnamed portal %u>", ++unnamed_count);
   } while (GetPortalByName(name) != nullptr);

@@ -136,7 +136,7 @@ def source_of_postgresql(folder):
     for line in targets.stdout.split("\n"):
         fields = line.split("|")
         if len(fields) == 4 and all(fields[1:]):
-            signed = f"[signed-by={fields[0]}] " if fields[0] else ""
+            signed = f"[signed-by={fields[0]}] " if fields[0].startswith("/") else ""
             entries.add(f"deb-src {signed}{fields[1]} {fields[2]} {fields[3]}\n")
     if not entries:
         return None, "apt has no package sources on this machine"
@@ -150,12 +150,23 @@ def source_of_postgresql(folder):
                    "Acquire::http::Timeout=20", "Acquire::https::Timeout=20", "Acquire::Languages=none",
                    "APT::Sandbox::User=", "APT::Update::Error-Mode=any"):
         options += ["-o", option]
+    def apt(program, *arguments):
+        done = subprocess.run([program, "-q"] + options + list(arguments), capture_output=True, text=True, cwd=folder,
+                              timeout=150)
+        return done.stdout if done.returncode == 0 else None, done.stderr.strip()[-300:]
+
     try:
-        for command in (["update"], ["source", "--download-only", "postgresql-15"]):
-            done = subprocess.run(["apt-get", "-q"] + options + command, capture_output=True, text=True, cwd=folder,
-                                  timeout=150)
-            if done.returncode != 0:
-                return None, f"apt-get {command[0]}: {done.stderr.strip().splitlines()[-1:]}"
+        done, reason = apt("apt-get", "update")
+        if done is None:
+            return None, reason
+        # The newest first; any minor release of this major will do, and a mirror need not have all that it lists.
+        listed, reason = apt("apt-cache", "showsrc", "--only-source", "postgresql-15")
+        for version in re.findall(r"^Version: (\S+)", listed or "", re.M):
+            done, reason = apt("apt-get", "source", "--download-only", f"postgresql-15={version}")
+            if done is not None:
+                break
+        else:
+            return None, reason or "it is not listed"
     except subprocess.TimeoutExpired:
         return None, "the archive does not answer"
     tars = [name for name in os.listdir(folder) if ".orig.tar." in name and not name.endswith(".asc")]

@@ -1,0 +1,87 @@
+// What a statement is, is read from its text as PostgreSQL's parser reads it, and a text that the parser does
+// not know is left for the upstream to judge.
+#include "core/statement.hpp"
+
+#include <gtest/gtest.h>
+
+namespace bgw {
+namespace {
+
+Statement one(const char* text) {
+  ParsedText parsed = parse_statements(text);
+  EXPECT_TRUE(parsed.understood) << text;
+  EXPECT_EQ(parsed.statements.size(), 1u) << text;
+  return parsed.statements.empty() ? Statement{} : parsed.statements[0];
+}
+
+TEST(Statement, Kinds) {
+  EXPECT_EQ(one("SELECT 1").kind, StatementKind::select);
+  EXPECT_EQ(one("values (1)").kind, StatementKind::select);
+  EXPECT_EQ(one("TABLE t").kind, StatementKind::select);
+  EXPECT_EQ(one("WITH a AS (SELECT 1) SELECT * FROM a").kind, StatementKind::select);
+  EXPECT_EQ(one("SELECT 1 INTO t").kind, StatementKind::select_into);
+  EXPECT_EQ(one("SELECT a INTO t FROM b UNION SELECT 2").kind, StatementKind::select_into);
+  EXPECT_EQ(one("CREATE TABLE t AS SELECT 1").kind, StatementKind::create_table_as);
+  EXPECT_EQ(one("INSERT INTO t VALUES (1)").kind, StatementKind::insert);
+  EXPECT_TRUE(one("INSERT INTO t VALUES (1) RETURNING a").returning);
+  EXPECT_EQ(one("DELETE FROM t").kind, StatementKind::remove);
+  EXPECT_EQ(one("MERGE INTO t USING s ON true WHEN MATCHED THEN DO NOTHING").kind, StatementKind::merge);
+  EXPECT_EQ(one("COPY t FROM STDIN").kind, StatementKind::copy_client);
+  EXPECT_EQ(one("COPY t TO STDOUT").kind, StatementKind::copy_client);
+  EXPECT_EQ(one("COPY (SELECT 1) TO '/x'").kind, StatementKind::copy_file);
+  for (const char* text : {"BEGIN", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT s",
+                           "RELEASE s", "ROLLBACK TO s", "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'"})
+    EXPECT_EQ(one(text).kind, StatementKind::transaction) << text;
+  EXPECT_EQ(one("EXPLAIN SELECT 1").kind, StatementKind::utility_rows);
+  EXPECT_EQ(one("SHOW work_mem").kind, StatementKind::utility_rows);
+  EXPECT_EQ(one("LISTEN x").kind, StatementKind::listen);
+  EXPECT_EQ(one("LOCK TABLE t").kind, StatementKind::utility);
+}
+
+TEST(Statement, Tags) {
+  EXPECT_EQ(one("DROP FOREIGN TABLE t").tag, "DROP FOREIGN TABLE");
+  EXPECT_EQ(one("CREATE INDEX ON t (a)").tag, "CREATE INDEX");
+  EXPECT_EQ(one("ALTER TABLE t RENAME COLUMN a TO b").tag, "ALTER TABLE");
+  EXPECT_EQ(one("SELECT 1 FROM t FOR NO KEY UPDATE").tag, "SELECT FOR NO KEY UPDATE");
+  EXPECT_EQ(one("SET a.b = 1").tag, "SET");
+  EXPECT_EQ(one("TRUNCATE t").tag, "TRUNCATE TABLE");
+  EXPECT_EQ(one("DROP MATERIALIZED VIEW v").tag, "DROP MATERIALIZED VIEW");
+  EXPECT_EQ(one("ANALYZE t").tag, "ANALYZE");
+}
+
+TEST(Statement, ReadOnlyAndWhereItMayRun) {
+  EXPECT_TRUE(one("SELECT f()").read_only);
+  EXPECT_FALSE(one("SELECT 1 FROM t FOR SHARE").read_only);
+  EXPECT_FALSE(one("SELECT * FROM (SELECT 1 FROM t FOR UPDATE) x").read_only);
+  EXPECT_FALSE(one("WITH a AS (DELETE FROM t RETURNING 1) SELECT * FROM a").read_only);
+  EXPECT_FALSE(one("WITH a AS (DELETE FROM t RETURNING 1) SELECT * FROM a").cursor_ok);
+  EXPECT_EQ(one("VACUUM t").outside_block, "VACUUM");
+  EXPECT_EQ(one("CREATE INDEX CONCURRENTLY ON t (a)").outside_block, "CREATE INDEX CONCURRENTLY");
+  EXPECT_EQ(one("REINDEX DATABASE d").outside_block, "REINDEX DATABASE");
+  EXPECT_EQ(one("ANALYZE t").outside_block, "");
+  EXPECT_FALSE(one("SET x = 1").needs_snapshot);
+  EXPECT_TRUE(one("CREATE TABLE t (a int)").needs_snapshot);
+}
+
+TEST(Statement, SeveralStatementsAndCharacters) {
+  ParsedText parsed = parse_statements("SELECT 'ä;'; ; -- nothing\n INSERT INTO t VALUES ($2)");
+  ASSERT_EQ(parsed.statements.size(), 2u);
+  EXPECT_EQ(parsed.statements[0].text, "SELECT 'ä;'");
+  EXPECT_EQ(parsed.statements[1].max_param, 2);
+  EXPECT_TRUE(parse_statements("").statements.empty());
+  EXPECT_TRUE(parse_statements(" ; -- x").statements.empty());
+}
+
+TEST(Statement, WhatTheParserDoesNotKnow) {
+  ParsedText parsed = parse_statements("SELEC 1");
+  EXPECT_FALSE(parsed.understood);
+  ParsedText split = split_unknown("SELEC 1; COMMIT; SELECT 2");
+  ASSERT_EQ(split.statements.size(), 3u);
+  EXPECT_EQ(split.statements[0].kind, StatementKind::unknown);
+  EXPECT_EQ(split.statements[1].kind, StatementKind::transaction);
+  EXPECT_EQ(split.statements[2].kind, StatementKind::select);
+  EXPECT_EQ(split.statements[1].offset, 9u);
+}
+
+}  // namespace
+}  // namespace bgw

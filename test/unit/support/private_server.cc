@@ -1,0 +1,134 @@
+// See private_server.hpp. The server is a child of the test: it is told to end when the test's process dies,
+// so that no failure leaves one behind.
+#include "support/private_server.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace bgw_test {
+namespace {
+
+[[noreturn]] void give_up(const std::string& why) {
+  fprintf(stderr, "private server: %s\n", why.c_str());
+  abort();
+}
+
+// A child that runs `arguments` as an ordinary user, its output appended to `log`.
+pid_t spawn(const std::vector<std::string>& arguments, const std::string& log) {
+  std::vector<char*> argv;
+  for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+  argv.push_back(nullptr);
+  passwd* user = geteuid() == 0 ? getpwnam("postgres") : nullptr;
+  pid_t pid = fork();
+  if (pid != 0) return pid;
+  if (user != nullptr &&
+      (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
+    _exit(126);
+  prctl(PR_SET_PDEATHSIG, SIGQUIT);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (fd >= 0) {
+    dup2(fd, 1);
+    dup2(fd, 2);
+  }
+  int null = open("/dev/null", O_RDONLY);
+  if (null >= 0) dup2(null, 0);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
+}  // namespace
+
+PrivateServer::PrivateServer(const std::vector<std::string>& settings) : settings_(settings) {
+  char pattern[] = "/tmp/bgw-test-pg-XXXXXX";
+  if (mkdtemp(pattern) == nullptr) give_up("no temporary folder");
+  folder_ = pattern;
+  if (geteuid() == 0) {
+    passwd* user = getpwnam("postgres");
+    if (user == nullptr || chown(pattern, user->pw_uid, user->pw_gid) != 0) give_up("no user postgres");
+  }
+  pid_t pid = spawn({BGW_PG_BINDIR "/initdb", "-D", folder_ + "/data", "-A", "trust", "-U", "postgres", "-E",
+                     "UTF8", "--locale=C", "--no-sync", "--no-instructions"},
+                    folder_ + "/log");
+  int status = -1;
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+    give_up("initdb failed, see " + folder_ + "/log");
+  start();
+}
+
+PrivateServer::~PrivateServer() {
+  stop();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+void PrivateServer::start() {
+  std::vector<std::string> arguments{
+      BGW_PG_BINDIR "/postgres", "-D", folder_ + "/data", "-k", folder_,          "-c",
+      "listen_addresses=",       "-c", "fsync=off",       "-c", "autovacuum=off", "-c",
+      "max_connections=20"};
+  for (const std::string& setting : settings_) {
+    arguments.push_back("-c");
+    arguments.push_back(setting);
+  }
+  pid_ = spawn(arguments, folder_ + "/log");
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (PQping(conninfo().c_str()) != PQPING_OK) {
+    int status;
+    if (waitpid(pid_, &status, WNOHANG) == pid_) give_up("the server ended, see " + folder_ + "/log");
+    if (std::chrono::steady_clock::now() > deadline) give_up("the server does not answer");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+void PrivateServer::stop() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGINT);
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  int status;
+  while (waitpid(pid_, &status, WNOHANG) == 0) {
+    if (std::chrono::steady_clock::now() > deadline) kill(pid_, SIGQUIT);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  pid_ = -1;
+}
+
+std::string PrivateServer::conninfo(const std::string& database) const {
+  return "host=" + folder_ + " user=postgres dbname=" + database;
+}
+
+Connection PrivateServer::connect(const std::string& database) const {
+  Connection connection(PQconnectdb(conninfo(database).c_str()));
+  if (PQstatus(connection.get()) != CONNECTION_OK) ADD_FAILURE() << PQerrorMessage(connection.get());
+  return connection;
+}
+
+std::string query(PGconn* connection, const std::string& statement) {
+  PGresult* result = PQexec(connection, statement.c_str());
+  std::string value;
+  ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    ADD_FAILURE() << statement << ": " << PQerrorMessage(connection);
+  else if (status == PGRES_TUPLES_OK && PQntuples(result) > 0 && PQnfields(result) > 0)
+    value = PQgetvalue(result, 0, 0);
+  PQclear(result);
+  return value;
+}
+
+}  // namespace bgw_test
