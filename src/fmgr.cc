@@ -1,8 +1,8 @@
 // Calling functions through the server's function-call interface (fmgr.h).
 //
-// Functions are called directly, or by the OID of a built-in function (utils/fmgrtab.h). Functions written in SQL or
-// a procedural language exist in the upstream only: naming one here is an error that says so. All of it is C style:
-// a called function may raise an error through any frame of this file.
+// Functions are called directly, or by the OID of a built-in function (utils/fmgrtab.h). Functions written in
+// SQL or a procedural language exist in the upstream only: naming one here is an error that says so. All of it
+// is C style: a called function may raise an error through any frame of this file.
 #include <dlfcn.h>
 
 #include <cstring>
@@ -34,7 +34,8 @@ struct Frame {
 };
 
 template <class... Args>
-inline FunctionCallInfo fill_frame(Frame<sizeof...(Args)> *frame, FmgrInfo *flinfo, Oid collation, Args... args) {
+inline FunctionCallInfo fill_frame(Frame<sizeof...(Args)>* frame, FmgrInfo* flinfo, Oid collation,
+                                   Args... args) {
   FunctionCallInfo call = frame->get();
   InitFunctionCallInfoData(*call, flinfo, sizeof...(Args), collation, nullptr, nullptr);
   int i = 0;
@@ -44,16 +45,16 @@ inline FunctionCallInfo fill_frame(Frame<sizeof...(Args)> *frame, FmgrInfo *flin
 }
 
 template <class... Args>
-Datum call_directly(PGFunction function, FmgrInfo *flinfo, Oid collation, Args... args) {
+Datum call_directly(PGFunction function, FmgrInfo* flinfo, Oid collation, Args... args) {
   Frame<sizeof...(Args)> frame;
   FunctionCallInfo call = fill_frame(&frame, flinfo, collation, args...);
   const Datum result = function(call);
-  if (call->isnull) elog(ERROR, "function %p returned NULL", reinterpret_cast<void *>(function));
+  if (call->isnull) elog(ERROR, "function %p returned NULL", reinterpret_cast<void*>(function));
   return result;
 }
 
 template <class... Args>
-Datum call_found(FmgrInfo *flinfo, Oid collation, Args... args) {
+Datum call_found(FmgrInfo* flinfo, Oid collation, Args... args) {
   Frame<sizeof...(Args)> frame;
   FunctionCallInfo call = fill_frame(&frame, flinfo, collation, args...);
   const Datum result = FunctionCallInvoke(call);
@@ -68,7 +69,7 @@ Datum call_by_oid(Oid function, Oid collation, Args... args) {
   return call_found(&flinfo, collation, args...);
 }
 
-const FmgrBuiltin *find_builtin(Oid oid) {
+const FmgrBuiltin* find_builtin(Oid oid) {
   int low = 0, high = fmgr_nbuiltins;
   while (low < high) {
     const int middle = (low + high) / 2;
@@ -81,7 +82,8 @@ const FmgrBuiltin *find_builtin(Oid oid) {
 }
 
 // Calls a function whose first argument may be NULL and whose other two are a type's parameters.
-Datum call_reader(FmgrInfo *flinfo, Datum source, bool source_is_null, Oid typioparam, int32 typmod, bool *isnull) {
+Datum call_reader(FmgrInfo* flinfo, Datum source, bool source_is_null, Oid typioparam, int32 typmod,
+                  bool* isnull) {
   Frame<3> frame;
   FunctionCallInfo call =
       fill_frame(&frame, flinfo, InvalidOid, source, ObjectIdGetDatum(typioparam), Int32GetDatum(typmod));
@@ -95,12 +97,14 @@ Datum call_reader(FmgrInfo *flinfo, Datum source, bool source_is_null, Oid typio
 
 extern "C" {
 
-void fmgr_info(Oid functionId, FmgrInfo *finfo) { fmgr_info_cxt(functionId, finfo, CurrentMemoryContext); }
+void fmgr_info(Oid functionId, FmgrInfo* finfo) {
+  fmgr_info_cxt(functionId, finfo, CurrentMemoryContext);
+}
 
-void fmgr_info_cxt(Oid functionId, FmgrInfo *finfo, MemoryContext mcxt) {
+void fmgr_info_cxt(Oid functionId, FmgrInfo* finfo, MemoryContext mcxt) {
   // fn_oid is set last: a struct with InvalidOid is not usable.
   memset(finfo, 0, sizeof(*finfo));
-  const FmgrBuiltin *builtin = find_builtin(functionId);
+  const FmgrBuiltin* builtin = find_builtin(functionId);
   if (builtin == nullptr)
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("function with OID %u is not available outside the server", functionId)));
@@ -113,27 +117,26 @@ void fmgr_info_cxt(Oid functionId, FmgrInfo *finfo, MemoryContext mcxt) {
   finfo->fn_oid = functionId;
 }
 
-void fmgr_info_copy(FmgrInfo *dstinfo, FmgrInfo *srcinfo, MemoryContext destcxt) {
+void fmgr_info_copy(FmgrInfo* dstinfo, FmgrInfo* srcinfo, MemoryContext destcxt) {
   *dstinfo = *srcinfo;
   dstinfo->fn_mcxt = destcxt;
   dstinfo->fn_extra = nullptr;
 }
 
-Oid fmgr_internal_function(const char *proname) {
+Oid fmgr_internal_function(const char* proname) {
   for (int i = 0; i < fmgr_nbuiltins; i++)
     if (strcmp(fmgr_builtins[i].funcName, proname) == 0) return fmgr_builtins[i].foid;
   return InvalidOid;
 }
 
-const Pg_finfo_record *fetch_finfo_record(void *filehandle, const char *funcname) {
-  char *name = psprintf("pg_finfo_%s", funcname);
+const Pg_finfo_record* fetch_finfo_record(void* filehandle, const char* funcname) {
+  char* name = psprintf("pg_finfo_%s", funcname);
   PGFInfoFunction function = reinterpret_cast<PGFInfoFunction>(dlsym(filehandle, name));
   if (function == nullptr)
-    ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_FUNCTION),
-             errmsg("could not find function information for function \"%s\"", funcname),
-             errhint("SQL-callable functions need an accompanying PG_FUNCTION_INFO_V1(funcname).")));
-  const Pg_finfo_record *record = function();
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                    errmsg("could not find function information for function \"%s\"", funcname),
+                    errhint("SQL-callable functions need an accompanying PG_FUNCTION_INFO_V1(funcname).")));
+  const Pg_finfo_record* record = function();
   if (record == nullptr) elog(ERROR, "null result from info function \"%s\"", name);
   if (record->api_version != 1)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -184,58 +187,62 @@ Datum DirectFunctionCall9Coll(PGFunction func, Oid collation, Datum arg1, Datum 
   return call_directly(func, nullptr, collation, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9);
 }
 
-Datum CallerFInfoFunctionCall1(PGFunction func, FmgrInfo *flinfo, Oid collation, Datum arg1) {
+Datum CallerFInfoFunctionCall1(PGFunction func, FmgrInfo* flinfo, Oid collation, Datum arg1) {
   return call_directly(func, flinfo, collation, arg1);
 }
 
-Datum CallerFInfoFunctionCall2(PGFunction func, FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2) {
+Datum CallerFInfoFunctionCall2(PGFunction func, FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2) {
   return call_directly(func, flinfo, collation, arg1, arg2);
 }
 
-Datum FunctionCall0Coll(FmgrInfo *flinfo, Oid collation) { return call_found(flinfo, collation); }
+Datum FunctionCall0Coll(FmgrInfo* flinfo, Oid collation) {
+  return call_found(flinfo, collation);
+}
 
-Datum FunctionCall1Coll(FmgrInfo *flinfo, Oid collation, Datum arg1) {
+Datum FunctionCall1Coll(FmgrInfo* flinfo, Oid collation, Datum arg1) {
   return call_found(flinfo, collation, arg1);
 }
 
-Datum FunctionCall2Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2) {
+Datum FunctionCall2Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2) {
   return call_found(flinfo, collation, arg1, arg2);
 }
 
-Datum FunctionCall3Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3) {
+Datum FunctionCall3Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3) {
   return call_found(flinfo, collation, arg1, arg2, arg3);
 }
 
-Datum FunctionCall4Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4) {
+Datum FunctionCall4Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4) {
   return call_found(flinfo, collation, arg1, arg2, arg3, arg4);
 }
 
-Datum FunctionCall5Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
+Datum FunctionCall5Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
                         Datum arg5) {
   return call_found(flinfo, collation, arg1, arg2, arg3, arg4, arg5);
 }
 
-Datum FunctionCall6Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
+Datum FunctionCall6Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
                         Datum arg5, Datum arg6) {
   return call_found(flinfo, collation, arg1, arg2, arg3, arg4, arg5, arg6);
 }
 
-Datum FunctionCall7Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
+Datum FunctionCall7Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
                         Datum arg5, Datum arg6, Datum arg7) {
   return call_found(flinfo, collation, arg1, arg2, arg3, arg4, arg5, arg6, arg7);
 }
 
-Datum FunctionCall8Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
+Datum FunctionCall8Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
                         Datum arg5, Datum arg6, Datum arg7, Datum arg8) {
   return call_found(flinfo, collation, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8);
 }
 
-Datum FunctionCall9Coll(FmgrInfo *flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
+Datum FunctionCall9Coll(FmgrInfo* flinfo, Oid collation, Datum arg1, Datum arg2, Datum arg3, Datum arg4,
                         Datum arg5, Datum arg6, Datum arg7, Datum arg8, Datum arg9) {
   return call_found(flinfo, collation, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9);
 }
 
-Datum OidFunctionCall0Coll(Oid functionId, Oid collation) { return call_by_oid(functionId, collation); }
+Datum OidFunctionCall0Coll(Oid functionId, Oid collation) {
+  return call_by_oid(functionId, collation);
+}
 
 Datum OidFunctionCall1Coll(Oid functionId, Oid collation, Datum arg1) {
   return call_by_oid(functionId, collation, arg1);
@@ -278,7 +285,7 @@ Datum OidFunctionCall9Coll(Oid functionId, Oid collation, Datum arg1, Datum arg2
   return call_by_oid(functionId, collation, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9);
 }
 
-Datum InputFunctionCall(FmgrInfo *flinfo, char *str, Oid typioparam, int32 typmod) {
+Datum InputFunctionCall(FmgrInfo* flinfo, char* str, Oid typioparam, int32 typmod) {
   if (str == nullptr && flinfo->fn_strict) return 0;
   bool isnull;
   const Datum result = call_reader(flinfo, CStringGetDatum(str), str == nullptr, typioparam, typmod, &isnull);
@@ -287,9 +294,11 @@ Datum InputFunctionCall(FmgrInfo *flinfo, char *str, Oid typioparam, int32 typmo
   return result;
 }
 
-char *OutputFunctionCall(FmgrInfo *flinfo, Datum val) { return DatumGetCString(FunctionCall1(flinfo, val)); }
+char* OutputFunctionCall(FmgrInfo* flinfo, Datum val) {
+  return DatumGetCString(FunctionCall1(flinfo, val));
+}
 
-Datum ReceiveFunctionCall(FmgrInfo *flinfo, StringInfo buf, Oid typioparam, int32 typmod) {
+Datum ReceiveFunctionCall(FmgrInfo* flinfo, StringInfo buf, Oid typioparam, int32 typmod) {
   if (buf == nullptr && flinfo->fn_strict) return 0;
   bool isnull;
   const Datum result = call_reader(flinfo, PointerGetDatum(buf), buf == nullptr, typioparam, typmod, &isnull);
@@ -298,15 +307,17 @@ Datum ReceiveFunctionCall(FmgrInfo *flinfo, StringInfo buf, Oid typioparam, int3
   return result;
 }
 
-bytea *SendFunctionCall(FmgrInfo *flinfo, Datum val) { return DatumGetByteaP(FunctionCall1(flinfo, val)); }
+bytea* SendFunctionCall(FmgrInfo* flinfo, Datum val) {
+  return DatumGetByteaP(FunctionCall1(flinfo, val));
+}
 
-Datum OidInputFunctionCall(Oid functionId, char *str, Oid typioparam, int32 typmod) {
+Datum OidInputFunctionCall(Oid functionId, char* str, Oid typioparam, int32 typmod) {
   FmgrInfo flinfo;
   fmgr_info(functionId, &flinfo);
   return InputFunctionCall(&flinfo, str, typioparam, typmod);
 }
 
-char *OidOutputFunctionCall(Oid functionId, Datum val) {
+char* OidOutputFunctionCall(Oid functionId, Datum val) {
   FmgrInfo flinfo;
   fmgr_info(functionId, &flinfo);
   return OutputFunctionCall(&flinfo, val);
@@ -318,76 +329,78 @@ Datum OidReceiveFunctionCall(Oid functionId, StringInfo buf, Oid typioparam, int
   return ReceiveFunctionCall(&flinfo, buf, typioparam, typmod);
 }
 
-bytea *OidSendFunctionCall(Oid functionId, Datum val) {
+bytea* OidSendFunctionCall(Oid functionId, Datum val) {
   FmgrInfo flinfo;
   fmgr_info(functionId, &flinfo);
   return SendFunctionCall(&flinfo, val);
 }
 
-struct varlena *pg_detoast_datum(struct varlena *datum) {
+struct varlena* pg_detoast_datum(struct varlena* datum) {
   return VARATT_IS_EXTENDED(datum) ? detoast_attr(datum) : datum;
 }
 
-struct varlena *pg_detoast_datum_copy(struct varlena *datum) {
+struct varlena* pg_detoast_datum_copy(struct varlena* datum) {
   if (VARATT_IS_EXTENDED(datum)) return detoast_attr(datum);
   const Size len = VARSIZE(datum);
-  struct varlena *copy = static_cast<struct varlena *>(palloc(len));
+  struct varlena* copy = static_cast<struct varlena*>(palloc(len));
   memcpy(copy, datum, len);
   return copy;
 }
 
-struct varlena *pg_detoast_datum_slice(struct varlena *datum, int32 first, int32 count) {
+struct varlena* pg_detoast_datum_slice(struct varlena* datum, int32 first, int32 count) {
   return detoast_attr_slice(datum, first, count);
 }
 
-struct varlena *pg_detoast_datum_packed(struct varlena *datum) {
+struct varlena* pg_detoast_datum_packed(struct varlena* datum) {
   return VARATT_IS_COMPRESSED(datum) || VARATT_IS_EXTERNAL(datum) ? detoast_attr(datum) : datum;
 }
 
 // What the parser knew of a call. Calls made here have no expression unless a caller sets one.
 
-Oid get_fn_expr_rettype(FmgrInfo *flinfo) {
+Oid get_fn_expr_rettype(FmgrInfo* flinfo) {
   if (flinfo == nullptr || flinfo->fn_expr == nullptr) return InvalidOid;
   return exprType(flinfo->fn_expr);
 }
 
-Oid get_fn_expr_argtype(FmgrInfo *flinfo, int argnum) {
+Oid get_fn_expr_argtype(FmgrInfo* flinfo, int argnum) {
   if (flinfo == nullptr || flinfo->fn_expr == nullptr) return InvalidOid;
   return get_call_expr_argtype(flinfo->fn_expr, argnum);
 }
 
-static List *call_arguments(Node *expr) {
+static List* call_arguments(Node* expr) {
   if (expr == nullptr) return NIL;
-  if (IsA(expr, FuncExpr)) return reinterpret_cast<FuncExpr *>(expr)->args;
-  if (IsA(expr, OpExpr)) return reinterpret_cast<OpExpr *>(expr)->args;
+  if (IsA(expr, FuncExpr)) return reinterpret_cast<FuncExpr*>(expr)->args;
+  if (IsA(expr, OpExpr)) return reinterpret_cast<OpExpr*>(expr)->args;
   return NIL;
 }
 
-Oid get_call_expr_argtype(Node *expr, int argnum) {
-  List *args = call_arguments(expr);
+Oid get_call_expr_argtype(Node* expr, int argnum) {
+  List* args = call_arguments(expr);
   if (argnum < 0 || argnum >= list_length(args)) return InvalidOid;
-  return exprType(static_cast<Node *>(list_nth(args, argnum)));
+  return exprType(static_cast<Node*>(list_nth(args, argnum)));
 }
 
-bool get_fn_expr_arg_stable(FmgrInfo *flinfo, int argnum) {
+bool get_fn_expr_arg_stable(FmgrInfo* flinfo, int argnum) {
   if (flinfo == nullptr || flinfo->fn_expr == nullptr) return false;
   return get_call_expr_arg_stable(flinfo->fn_expr, argnum);
 }
 
-bool get_call_expr_arg_stable(Node *expr, int argnum) {
-  List *args = call_arguments(expr);
+bool get_call_expr_arg_stable(Node* expr, int argnum) {
+  List* args = call_arguments(expr);
   if (argnum < 0 || argnum >= list_length(args)) return false;
-  return IsA(static_cast<Node *>(list_nth(args, argnum)), Const);
+  return IsA(static_cast<Node*>(list_nth(args, argnum)), Const);
 }
 
-bool get_fn_expr_variadic(FmgrInfo *flinfo) {
+bool get_fn_expr_variadic(FmgrInfo* flinfo) {
   if (flinfo == nullptr || flinfo->fn_expr == nullptr || !IsA(flinfo->fn_expr, FuncExpr)) return false;
-  return reinterpret_cast<FuncExpr *>(flinfo->fn_expr)->funcvariadic;
+  return reinterpret_cast<FuncExpr*>(flinfo->fn_expr)->funcvariadic;
 }
 
-bool has_fn_opclass_options(FmgrInfo *flinfo) { return false; }
+bool has_fn_opclass_options(FmgrInfo* flinfo) {
+  return false;
+}
 
-bytea *get_fn_opclass_options(FmgrInfo *flinfo) {
+bytea* get_fn_opclass_options(FmgrInfo* flinfo) {
   ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                   errmsg("operator class options info is absent in function call context")));
   pg_unreachable();

@@ -1,5 +1,5 @@
-// Making composite values (funcapi.h). Set-returning functions need an executor, which is in the upstream: their
-// support functions stay stubs.
+// Making composite values (funcapi.h). Set-returning functions need an executor, which is in the upstream:
+// their support functions stay stubs.
 extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"
@@ -16,15 +16,15 @@ TupleDesc BlessTupleDesc(TupleDesc tupdesc) {
   return tupdesc;
 }
 
-AttInMetadata *TupleDescGetAttInMetadata(TupleDesc tupdesc) {
+AttInMetadata* TupleDescGetAttInMetadata(TupleDesc tupdesc) {
   const Size natts = static_cast<Size>(tupdesc->natts);
-  AttInMetadata *meta = static_cast<AttInMetadata *>(palloc(sizeof(AttInMetadata)));
+  AttInMetadata* meta = static_cast<AttInMetadata*>(palloc(sizeof(AttInMetadata)));
   meta->tupdesc = BlessTupleDesc(tupdesc);
-  meta->attinfuncs = static_cast<FmgrInfo *>(palloc0(natts * sizeof(FmgrInfo) + 1));
-  meta->attioparams = static_cast<Oid *>(palloc0(natts * sizeof(Oid) + 1));
-  meta->atttypmods = static_cast<int32 *>(palloc0(natts * sizeof(int32) + 1));
+  meta->attinfuncs = static_cast<FmgrInfo*>(palloc0(natts * sizeof(FmgrInfo) + 1));
+  meta->attioparams = static_cast<Oid*>(palloc0(natts * sizeof(Oid) + 1));
+  meta->atttypmods = static_cast<int32*>(palloc0(natts * sizeof(int32) + 1));
   for (Size i = 0; i < natts; i++) {
-    const FormData_pg_attribute *att = TupleDescAttr(tupdesc, i);
+    const FormData_pg_attribute* att = TupleDescAttr(tupdesc, i);
     if (att->attisdropped) continue;
     Oid input;
     getTypeInputInfo(att->atttypid, &input, &meta->attioparams[i]);
@@ -34,11 +34,11 @@ AttInMetadata *TupleDescGetAttInMetadata(TupleDesc tupdesc) {
   return meta;
 }
 
-HeapTuple BuildTupleFromCStrings(AttInMetadata *attinmeta, char **values) {
+HeapTuple BuildTupleFromCStrings(AttInMetadata* attinmeta, char** values) {
   TupleDesc desc = attinmeta->tupdesc;
   const Size natts = static_cast<Size>(desc->natts);
-  Datum *datums = static_cast<Datum *>(palloc0(natts * sizeof(Datum) + 1));
-  bool *isnull = static_cast<bool *>(palloc0(natts * sizeof(bool) + 1));
+  Datum* datums = static_cast<Datum*>(palloc0(natts * sizeof(Datum) + 1));
+  bool* isnull = static_cast<bool*>(palloc0(natts * sizeof(bool) + 1));
   for (Size i = 0; i < natts; i++) {
     isnull[i] = true;
     if (TupleDescAttr(desc, i)->attisdropped) continue;

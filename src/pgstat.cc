@@ -38,6 +38,7 @@ void pgstat_report_deadlock(void) {}
 void pgstat_report_checksum_failures_in_db(Oid dboid, int failurecount) {}
 void pgstat_report_checksum_failure(void) {}
 void pgstat_report_connect(Oid dboid) {}
+void pgstat_report_wal(bool force) {}
 
 void AtEOXact_PgStat(bool isCommit, bool parallel) {}
 void AtEOSubXact_PgStat(bool isCommit, int nestDepth) {}

@@ -419,6 +419,9 @@ MinimalTuple minimal_tuple_from_heap_tuple(HeapTuple htup) {
   MinimalTuple tuple = static_cast<MinimalTuple>(palloc(len));
   memcpy(static_cast<void*>(tuple), reinterpret_cast<char*>(htup->t_data) + MINIMAL_TUPLE_OFFSET, len);
   tuple->t_len = len;
+  memset(tuple->mt_padding, 0, sizeof(tuple->mt_padding));
+  // The fields that the mark speaks of are not part of a minimal tuple.
+  if (HeapTupleHeaderIsDatum(htup->t_data)) tuple->t_infomask &= static_cast<uint16>(~HEAP_IS_DATUM);
   return tuple;
 }
 

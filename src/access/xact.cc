@@ -134,6 +134,14 @@ MemoryContext abort_context = nullptr;  // made ahead, so that aborting does not
   pg_unreachable();
 }
 
+// The server's macros, in the form that C++20 takes for a volatile.
+void hold_interrupts() {
+  InterruptHoldoffCount = InterruptHoldoffCount + 1;
+}
+void resume_interrupts() {
+  InterruptHoldoffCount = InterruptHoldoffCount - 1;
+}
+
 // ---- the ends of the top level ----
 
 void start_transaction() {
@@ -257,7 +265,7 @@ void clean_after_error() {
 
 void abort_subtransaction() {
   TransactionFrame* s = current;
-  HOLD_INTERRUPTS();
+  hold_interrupts();
   if (abort_context) MemoryContextSwitchTo(abort_context);
   CurrentResourceOwner = s->owner;
   clean_after_error();
@@ -274,7 +282,7 @@ void abort_subtransaction() {
     AtSubAbort_Snapshot(s->nest_level);
   }
   XactReadOnly = s->read_only_before;
-  RESUME_INTERRUPTS();
+  resume_interrupts();
 }
 
 void cleanup_subtransaction() {
@@ -301,7 +309,7 @@ void commit_transaction() {
   // A failure here leaves the transaction in progress, to be aborted by whoever catches it.
   bgw_session_commit();
 
-  HOLD_INTERRUPTS();
+  hold_interrupts();
   s->work = Work::committing;
   transaction_stop = GetCurrentTimestamp();
   bgw_call_xact_callbacks(XACT_EVENT_COMMIT);
@@ -314,12 +322,12 @@ void commit_transaction() {
   MemoryContextSwitchTo(TopMemoryContext);
   MemoryContextDelete(TopTransactionContext);
   forget_transaction();
-  RESUME_INTERRUPTS();
+  resume_interrupts();
 }
 
 void abort_transaction() {
   TransactionFrame* s = current;
-  HOLD_INTERRUPTS();
+  hold_interrupts();
   MemoryContextSwitchTo(abort_context ? abort_context : TopMemoryContext);
   CurrentResourceOwner = TopTransactionResourceOwner;
   clean_after_error();
@@ -336,7 +344,7 @@ void abort_transaction() {
     AtEOXact_GUC(false, 1);
     AtEOXact_SPI(false);
   }
-  RESUME_INTERRUPTS();
+  resume_interrupts();
 }
 
 void cleanup_transaction() {

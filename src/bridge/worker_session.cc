@@ -206,7 +206,7 @@ void follow_user() {
 }
 
 void consume_notifications() noexcept {
-  if (!session || critical_depth > 0) return;
+  if (!session) return;
   CriticalScope critical;
   if (session->take_notifications() > 0 && MyLatch) SetLatch(MyLatch);
   if (!session->connected()) watch_session_socket(-1, nullptr);
@@ -318,13 +318,13 @@ void bgw_session_commit(void) {
   if (!session) return;
   if (session->under_way()) stop_statement(cancel_limit_ms);
   // A commit is not cancelled half-way. Only the end of the process interrupts the wait for its outcome.
-  HOLD_INTERRUPTS();
+  InterruptHoldoffCount = InterruptHoldoffCount + 1;
   Step step = start_step(nullptr, Start::commit);
   while (step == Step::interrupted) {
     check_deferred_exit();
     step = resume_step();
   }
-  RESUME_INTERRUPTS();
+  InterruptHoldoffCount = InterruptHoldoffCount - 1;
   clear_rows_of_commit();
   conclude(0);
 }

@@ -135,7 +135,7 @@ Monitor::~Monitor() {
 Monitor::Wait Monitor::wait() const {
   switch (phase_) {
     case Phase::idle:
-      return {.until = due_ ? due_ : std::optional(Clock::time_point::min())};
+      return {.until = due_ ? due_ : std::optional(Clock::time_point{})};
     case Phase::connecting:
       return {.fd = PQsocket(connection_),
               .events = static_cast<short>(poll_status_ == PGRES_POLLING_READING ? POLLIN : POLLOUT),

@@ -53,6 +53,7 @@ constexpr const char* after_bindir = R"conf(
 #dynamic_library_path = '$libdir'       # where modules are looked for, separated by colons;
                                         # $libdir = the server's folder for modules
 #max_worker_processes = 8               # 0-262143 registered workers (change requires restart)
+#spare_worker_processes = 4             # 0-64 processes kept ready, so that a start needs no fork; 0 = none
 #max_parallel_workers = 8               # 0-1024 workers of the parallel class
 #user = 'postgres'                      # who to become when started as root
                                         # (change requires restart)

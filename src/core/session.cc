@@ -319,6 +319,8 @@ void Session::on_notice(void* self, const pg_result* result) {
   ServerMessage message = read_message(result);
   if (message.severity == "FATAL" || message.severity == "PANIC" || message.severity == "ERROR") {
     session->last_fatal_ = std::move(message);  // sent while nothing was asked: the server is hanging up
+  } else if (message.severity == "LOG" && message.source_file == "postgres.c") {
+    // The upstream's logging of its clients' statements (log_statement, durations); a worker's has none.
   } else {
     session->notices_.push_back(std::move(message));
   }

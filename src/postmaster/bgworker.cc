@@ -76,7 +76,9 @@ bool sanity_check(BackgroundWorker* worker, int elevel) {
 }
 
 // SIGTERM before the worker installs a handler of its own: end at once, wherever the worker is.
-void bgworker_die(SIGNAL_ARGS) { bgw_die_handler_body(); }
+void bgworker_die(SIGNAL_ARGS) {
+  bgw_die_handler_body();
+}
 
 void install_default_handlers(bool database) {
   if (database) {
@@ -123,8 +125,7 @@ bool may_connect() {
 
 void connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags) {
   if (!may_connect()) return;
-  if (!IsInitProcessingMode())
-    ereport(ERROR, (errmsg("invalid processing mode in background worker")));
+  if (!IsInitProcessingMode()) ereport(ERROR, (errmsg("invalid processing mode in background worker")));
   bgw_connect_worker(dbname, username, dboid, useroid, flags);
   SetProcessingMode(NormalProcessing);
 }
@@ -133,8 +134,12 @@ void connect_worker(const char* dbname, const char* username, Oid dboid, Oid use
 
 namespace bgw {
 
-int registered_worker_count() { return registered_count; }
-BackgroundWorker* registered_worker(int index) { return registered[index]; }
+int registered_worker_count() {
+  return registered_count;
+}
+BackgroundWorker* registered_worker(int index) {
+  return registered[index];
+}
 
 void run_background_worker(BackgroundWorker* worker) {
   MyBgworkerEntry = worker;
@@ -198,7 +203,11 @@ void BackgroundWorkerInitializeConnectionByOid(Oid dboid, Oid useroid, uint32 fl
   connect_worker(nullptr, nullptr, dboid, useroid, flags);
 }
 
-void BackgroundWorkerBlockSignals(void) { PG_SETMASK(&BlockSig); }
+void BackgroundWorkerBlockSignals(void) {
+  PG_SETMASK(&BlockSig);
+}
 
-void BackgroundWorkerUnblockSignals(void) { PG_SETMASK(&UnBlockSig); }
+void BackgroundWorkerUnblockSignals(void) {
+  PG_SETMASK(&UnBlockSig);
+}
 }

@@ -38,6 +38,7 @@ namespace {
 constexpr int kForksPerPass = 100;  // then the loop looks at its other events
 constexpr std::chrono::seconds kMonitorRestartDelay{1};
 constexpr std::chrono::milliseconds kEmbeddedRetry{200};  // nobody else is bothered by tries at our own server
+constexpr std::chrono::seconds kEmbeddedStart{10};        // not worth a word before that
 
 WorkerExit worker_exit_of(const siginfo_t& info, bool cleaned_up) {
   WorkerExit exit;
@@ -101,13 +102,16 @@ void Postmaster::start_workers() {
     }
   }
   arm_restart_timer();
+  refill_spares();
 }
 
 bool Postmaster::launch_worker(WorkerRegistry::Worker& worker) {
   ereport(DEBUG1, (errmsg_internal("starting background worker process \"%s\"", worker.spec.name.c_str())));
+  if (hand_over(worker)) return true;
   int slot = AssignPostmasterChildSlot();
   if (slot == 0) {
-    ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no slot available for new worker process")));
+    ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                  errmsg("no slot available for new worker process")));
     return false;
   }
   pid_t pid = fork_child(slot);
@@ -164,7 +168,8 @@ void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
   }
 }
 
-void Postmaster::log_child_exit(int level, const std::string& what, pid_t pid, WorkerExit exit, bool with_activity) {
+void Postmaster::log_child_exit(int level, const std::string& what, pid_t pid, WorkerExit exit,
+                                bool with_activity) {
   const char* name = what.c_str();
   int number = static_cast<int>(pid);
   char activity[1024] = "";
@@ -187,7 +192,8 @@ void Postmaster::on_child_event(pid_t pid) {
   auto found = children_.find(pid);
   if (found == children_.end()) return;
   siginfo_t info{};
-  if (::waitid(P_PIDFD, static_cast<id_t>(found->second.pidfd.get()), &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+  if (::waitid(P_PIDFD, static_cast<id_t>(found->second.pidfd.get()), &info, WEXITED | WNOHANG) < 0 ||
+      info.si_pid == 0)
     return;
 
   loop_.unwatch(found->second.pidfd.get());
@@ -200,6 +206,9 @@ void Postmaster::on_child_event(pid_t pid) {
   switch (child.kind) {
     case ChildKind::worker:
       worker_exited(child, exit);
+      break;
+    case ChildKind::spare:
+      spare_exited(child, exit);
       break;
     case ChildKind::backend:
       if (exit.by_signal || exit.code > 1 || !exit.cleaned_up) {
@@ -255,7 +264,8 @@ void Postmaster::start_monitor() {
     else if (got == 0)
       loop_.unwatch(monitor_pipe_.get());  // it has closed its end; its exit follows
   });
-  if (!watching) ereport(LOG, (errmsg("could not watch the upstream monitor: %s", watching.error().message.c_str())));
+  if (!watching)
+    ereport(LOG, (errmsg("could not watch the upstream monitor: %s", watching.error().message.c_str())));
 }
 
 void Postmaster::run_monitor_child(int report_fd) {
@@ -265,7 +275,10 @@ void Postmaster::run_monitor_child(int report_fd) {
   MonitorProcess process;
   process.options.conninfo = bgw_upstream_conninfo();
   process.options.seed = static_cast<std::uint64_t>(MyProcPid);
-  if (bgw_upstream_is_embedded()) process.options.backoff.cap = kEmbeddedRetry;
+  if (bgw_upstream_is_embedded()) {
+    process.options.backoff.cap = kEmbeddedRetry;
+    process.options.expected_within = kEmbeddedStart;
+  }
   process.report_fd = report_fd;
   process.postmaster_fd = postmaster ? postmaster->get() : -1;
   process.reload = [] {
@@ -293,7 +306,8 @@ void Postmaster::start_embedded() {
 
 void Postmaster::watch_embedded() {
   watched_embedded_pid_ = embedded_.pid();
-  if (watched_embedded_pid_ != 0 && !add_child(ChildKind::embedded, watched_embedded_pid_, 0)) watched_embedded_pid_ = 0;
+  if (watched_embedded_pid_ != 0 && !add_child(ChildKind::embedded, watched_embedded_pid_, 0))
+    watched_embedded_pid_ = 0;
   // Before there is a server there is nothing to monitor.
   if (embedded_.state() == EmbeddedUpstream::State::running && monitor_pid_ == 0) start_monitor();
 }
@@ -306,7 +320,8 @@ void Postmaster::embedded_exited(int wait_status) {
     watch_embedded();
   } else if (auto when = embedded_.next_start()) {
     loop_.call_at(*when, [this] {
-      if (phase_ <= Phase::resetting && watched_embedded_pid_ == 0 && bgw_upstream_is_embedded()) start_embedded();
+      if (phase_ <= Phase::resetting && watched_embedded_pid_ == 0 && bgw_upstream_is_embedded())
+        start_embedded();
     });
   }
 }

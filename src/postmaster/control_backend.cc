@@ -32,12 +32,13 @@ namespace bgw {
 
 namespace {
 
-std::string state_text(const WorkerStatusRow& row) { return std::string(to_string(static_cast<WorkerState>(row.state))); }
+std::string state_text(const WorkerStatusRow& row) {
+  return std::string(to_string(static_cast<WorkerState>(row.state)));
+}
 
 std::string exit_text(const WorkerStatusRow& row) {
   if (!row.has_exited) return "";
-  if (row.exit_by_signal)
-    return "signal " + std::to_string(row.exit_code) + ": " + pg_strsignal(row.exit_code);
+  if (row.exit_by_signal) return "signal " + std::to_string(row.exit_code) + ": " + pg_strsignal(row.exit_code);
   return "exit code " + std::to_string(row.exit_code);
 }
 

@@ -23,7 +23,6 @@ extern "C" {
 #include "postmaster/upstream.hpp"
 #include "storage/shmem_region.hpp"
 
-
 bool restart_after_crash = true;
 
 namespace bgw {
@@ -89,7 +88,8 @@ Result<void> Postmaster::start() {
   auto listening = listen_control_socket(options_.control_socket);
   if (!listening) return listening.error();
   control_socket_ = UniqueFd(EventLoop::make_private(listening->release()));
-  if (auto watching = loop_.watch(control_socket_.get(), [this] { accept_control(); }); !watching) return watching;
+  if (auto watching = loop_.watch(control_socket_.get(), [this] { accept_control(); }); !watching)
+    return watching;
 
   start_workers();
   bgw_set_embedded_conninfo(embedded_.conninfo().c_str());
@@ -124,6 +124,8 @@ void Postmaster::reload() {
   bool was_embedded = bgw_upstream_is_embedded();
   ereport(LOG, (errmsg("received SIGHUP, reloading configuration files")));
   bgw_reload_configuration();
+  dismiss_spares();  // they have the old settings
+  refill_spares();
   for (auto& [pid, child] : children_)
     if (child.kind == ChildKind::worker || child.kind == ChildKind::monitor) ::kill(pid, SIGHUP);
   if (phase_ != Phase::running || was_embedded == bgw_upstream_is_embedded()) return;
@@ -199,7 +201,8 @@ void Postmaster::arm_kill_timer() {
 std::size_t Postmaster::workers_and_backends() const {
   std::size_t count = 0;
   for (auto& [pid, child] : children_)
-    count += child.kind == ChildKind::worker || child.kind == ChildKind::backend;
+    count +=
+        child.kind == ChildKind::worker || child.kind == ChildKind::spare || child.kind == ChildKind::backend;
   return count;
 }
 
@@ -224,7 +227,8 @@ void Postmaster::advance() {
       exit_status_ = 1;
     }
     phase_ = Phase::stopping_monitor;
-    if (monitor_pid_ != 0) signal_child(children_.at(monitor_pid_), shutdown_ == Shutdown::immediate ? SIGQUIT : SIGTERM);
+    if (monitor_pid_ != 0)
+      signal_child(children_.at(monitor_pid_), shutdown_ == Shutdown::immediate ? SIGQUIT : SIGTERM);
   }
   if (phase_ == Phase::stopping_monitor && monitor_pid_ == 0) {
     phase_ = Phase::stopping_upstream;
@@ -309,7 +313,9 @@ void Postmaster::signal_child(const Child& child, int signal_number) {
   }
 }
 
+// Spares are not signalled but dismissed.
 void Postmaster::signal_workers_and_backends(int signal_number) {
+  dismiss_spares();
   for (auto& [pid, child] : children_)
     if (child.kind == ChildKind::worker || child.kind == ChildKind::backend) signal_child(child, signal_number);
 }
@@ -319,5 +325,7 @@ void Postmaster::signal_workers_and_backends(int signal_number) {
 extern "C" {
 
 // Entries in shared memory: one per worker that may run, and some for backends.
-int MaxLivePostmasterChildren(void) { return MaxBackends; }
+int MaxLivePostmasterChildren(void) {
+  return MaxBackends;
+}
 }

@@ -1,7 +1,7 @@
 // The supervising process: starts, watches, restarts and stops every other process of the host.
 //
-// It runs on an EventLoop and never sleeps elsewhere. It takes no lock and trusts nothing in shared memory: what
-// it decides by is in its own memory, and what it writes to the status page it never reads back.
+// It runs on an EventLoop and never sleeps elsewhere. It takes no lock and trusts nothing in shared memory:
+// what it decides by is in its own memory, and what it writes to the status page it never reads back.
 //
 // Phases, each entered once and in this order except that `resetting` returns to `running`:
 //   running            workers are started as their turn comes
@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "core/embedded_upstream.hpp"
 #include "core/event_loop.hpp"
@@ -54,7 +55,7 @@ class Postmaster {
  private:
   enum class Phase { running, resetting, stopping_children, stopping_monitor, stopping_upstream };
   enum class Shutdown { none, smart, fast, immediate };
-  enum class ChildKind { worker, backend, monitor, embedded };
+  enum class ChildKind { worker, spare, backend, monitor, embedded };
 
   struct Child {
     ChildKind kind;
@@ -62,6 +63,7 @@ class Postmaster {
     UniqueFd pidfd;
     int slot = 0;                              // MyPMChildSlot of the process; 0: none
     WorkerRegistry::Worker* worker = nullptr;  // of a worker
+    UniqueFd order_pipe = {};                  // of a spare: what it is to become is written here
   };
 
   // children.cc: making and burying processes
@@ -81,6 +83,13 @@ class Postmaster {
   void arm_restart_timer();
   [[noreturn]] void run_monitor_child(int report_fd);
   [[noreturn]] void run_control_backend(int connection_fd);
+
+  // spares.cc: processes forked ahead of need
+  bool hand_over(WorkerRegistry::Worker& worker);
+  void refill_spares();
+  bool make_spare();
+  void dismiss_spares();
+  void spare_exited(const Child& child, WorkerExit exit);
 
   // postmaster.cc: states
   void reload();
@@ -115,6 +124,8 @@ class Postmaster {
   EventLoop::Clock::time_point restart_timer_at_{};
   EventLoop::TimerId kill_timer_ = 0;
   bool start_pass_queued_ = false;
+  std::vector<pid_t> spares_;  // those waiting for an order
+  bool refill_queued_ = false;
   UpstreamReport upstream_;
 };
 

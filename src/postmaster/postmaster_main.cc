@@ -56,7 +56,9 @@ const std::vector<int> kHostSignals{SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, S
 LockFile* lock_file = nullptr;
 EventLoop* event_loop = nullptr;
 
-[[noreturn]] void fail(const Error& error) { raise_at(FATAL, keep(error)); }
+[[noreturn]] void fail(const Error& error) {
+  raise_at(FATAL, keep(error));
+}
 
 template <class T>
 T take(Result<T> result) {
@@ -121,12 +123,12 @@ void become_ready(const std::string& data_directory, const std::string& control_
   take(StatusPage::create(max_worker_processes, MaxBackends));
 
   auto* postmaster = new Postmaster(
-      *event_loop,
-      PostmasterOptions{
-          .data_directory = data_directory,
-          .control_socket = control_socket,
-          .embedded_bindir = embedded_bindir && *embedded_bindir ? embedded_bindir : BGW_PG_BINDIR,
-          .embedded_max_connections = std::min(max_worker_processes + kEmbeddedSpareSessions, kEmbeddedMaxSessions)});
+      *event_loop, PostmasterOptions{
+                       .data_directory = data_directory,
+                       .control_socket = control_socket,
+                       .embedded_bindir = embedded_bindir && *embedded_bindir ? embedded_bindir : BGW_PG_BINDIR,
+                       .embedded_max_connections =
+                           std::min(max_worker_processes + kEmbeddedSpareSessions, kEmbeddedMaxSessions)});
   take(event_loop->open(kHostSignals,
                         [postmaster](int signal_number) { postmaster->on_signal(signal_number); }));
   take(postmaster->start());
@@ -179,9 +181,10 @@ int initialize_data_directory(const CommandLine& command_line) {
     fprintf(stderr, "bgworkerd: %s\n", made.error().one_line().c_str());
     return 1;
   }
-  printf("Made the data directory %s, owned by %s.\n\nEdit %s/%s, then start the host:\n\n    bgworkerd -D %s\n",
-              command_line.data_directory.c_str(), identity->name.c_str(), command_line.data_directory.c_str(),
-              config_file_name, command_line.data_directory.c_str());
+  printf(
+      "Made the data directory %s, owned by %s.\n\nEdit %s/%s, then start the host:\n\n    bgworkerd -D %s\n",
+      command_line.data_directory.c_str(), identity->name.c_str(), command_line.data_directory.c_str(),
+      config_file_name, command_line.data_directory.c_str());
   return 0;
 }
 

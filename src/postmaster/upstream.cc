@@ -19,11 +19,17 @@ const char* embedded_conninfo = "";
 
 extern "C" {
 
-bool bgw_upstream_is_embedded(void) { return upstream_conninfo == nullptr || upstream_conninfo[0] == '\0'; }
+bool bgw_upstream_is_embedded(void) {
+  return upstream_conninfo == nullptr || upstream_conninfo[0] == '\0';
+}
 
-const char* bgw_upstream_conninfo(void) { return bgw_upstream_is_embedded() ? embedded_conninfo : upstream_conninfo; }
+const char* bgw_upstream_conninfo(void) {
+  return bgw_upstream_is_embedded() ? embedded_conninfo : upstream_conninfo;
+}
 
-bool bgw_upstream_in_recovery(void) { return bgw::StatusPage::upstream().in_recovery; }
+bool bgw_upstream_in_recovery(void) {
+  return bgw::StatusPage::upstream().in_recovery;
+}
 
 void bgw_set_embedded_conninfo(const char* conninfo) {
   embedded_conninfo = MemoryContextStrdup(TopMemoryContext, conninfo);

@@ -6,7 +6,6 @@
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker_internals.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/pg_sema.h"

@@ -89,7 +89,7 @@ void read_element(Reader* reader) {
     if (*reader->at == '"') malformed(reader, "Unexpected array element.");
     if (*reader->at != reader->delimiter && *reader->at != '}') {
       if (*reader->at == '\0') unexpected(reader, '\0');
-      malformed(reader, "Incorrectly quoted array element.");
+      malformed(reader, "Unexpected array element.");
     }
   } else {
     for (;;) {
@@ -97,7 +97,7 @@ void read_element(Reader* reader) {
       if (c == '\0') unexpected(reader, '\0');
       if (c == reader->delimiter || c == '}') break;
       if (c == '{') unexpected(reader, c);
-      if (c == '"') malformed(reader, "Incorrectly quoted array element.");
+      if (c == '"') malformed(reader, "Unexpected array element.");
       reader->at++;
       if (c == '\\') {
         escaped = true;
@@ -148,8 +148,7 @@ void read_level(Reader* reader, int depth) {
         if (*reader->at == reader->delimiter || *reader->at == '}' || *reader->at == '\0')
           unexpected(reader, *reader->at);
         if (reader->ndim == 0) fix_dimensions(reader, depth + 1);
-        if (depth + 1 != reader->ndim)
-          malformed(reader, "Multidimensional arrays must have sub-arrays with matching dimensions.");
+        if (depth + 1 != reader->ndim) malformed(reader, "Unexpected array element.");
         read_element(reader);
       }
       length++;
@@ -170,9 +169,9 @@ void read_level(Reader* reader, int depth) {
     malformed(reader, "Multidimensional arrays must have sub-arrays with matching dimensions.");
 }
 
-int read_bound(Reader* reader) {
+int read_bound(Reader* reader, const char* complaint) {
   const char* digits = reader->at + (*reader->at == '-' || *reader->at == '+');
-  if (!isdigit(static_cast<unsigned char>(*digits))) malformed(reader, "Missing array dimension value.");
+  if (!isdigit(static_cast<unsigned char>(*digits))) malformed(reader, complaint);
   const char* end = digits;
   int64 value = 0;
   for (; isdigit(static_cast<unsigned char>(*end)); end++)
@@ -195,11 +194,11 @@ int read_bounds(Reader* reader, int* lengths, int* lbounds) {
               (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                errmsg("number of array dimensions (%d) exceeds the maximum allowed (%d)", ndim + 1, MAXDIM)));
     reader->at++;
-    int upper = read_bound(reader), lower = 1;
+    int upper = read_bound(reader, "\"[\" must introduce explicitly-specified array dimensions."), lower = 1;
     if (*reader->at == ':') {
       lower = upper;
       reader->at++;
-      upper = read_bound(reader);
+      upper = read_bound(reader, "Missing array dimension value.");
     }
     if (*reader->at != ']') malformed(reader, "Missing \"]\" after array dimensions.");
     reader->at++;

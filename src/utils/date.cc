@@ -47,7 +47,7 @@ Datum date_in(PG_FUNCTION_ARGS) {
   char* field[MAXDATEFIELDS];
   int type[MAXDATEFIELDS];
   int count, dtype, tz;
-  pg_tm tm;
+  pg_tm tm = {};
   fsec_t fsec;
   int error = ParseDateTime(text, buffer, sizeof buffer, field, type, MAXDATEFIELDS, &count);
   if (error == 0) error = DecodeDateTime(field, type, count, &dtype, &tm, &fsec, &tz);

@@ -91,7 +91,7 @@ int FieldReader::read_field(int i, int* dtype, int* found) {
     case DTK_DATE:
       return read_date_field(i, found);
     case DTK_TIME: {
-      if (label_ != 0) {
+      if (label_ != 0 && !time_only_) {
         if (label_ != DTK_TIME) return DTERR_BAD_FORMAT;
         label_ = 0;
       }
@@ -257,6 +257,9 @@ int FieldReader::read_labelled_number(int i, int* dtype, int* found) {
   char* text = field_[i];
   int label = label_;
   label_ = 0;
+  char* rest;
+  int value;
+  if (!bgw::leading_int(text, &rest, &value)) return DTERR_FIELD_OVERFLOW;
   if (label == DTK_TIME) {
     int kind = read_run_together(text, seen_ | DTK_DATE_M, found);
     if (kind < 0) return kind;
@@ -265,9 +268,6 @@ int FieldReader::read_labelled_number(int i, int* dtype, int* found) {
   }
   bool names_date = label == DTK_JULIAN || label == DTK_YEAR || label == DTK_MONTH || label == DTK_DAY;
   if (time_only_ && names_date && tzp_ == nullptr) return DTERR_BAD_FORMAT;
-  char* rest;
-  int value;
-  if (!bgw::leading_int(text, &rest, &value)) return DTERR_FIELD_OVERFLOW;
   if (*rest == '.') {
     if (label != DTK_JULIAN && label != DTK_TIME && label != DTK_SECOND) return DTERR_BAD_FORMAT;
   } else if (*rest != '\0') {
@@ -417,9 +417,10 @@ int FieldReader::read_run_together(char* text, int seen, int* found) {
   int length = static_cast<int>(strlen(text));
   char* point = strchr(text, '.');
   auto number = [](const char* digits, int n) {
-    char copy[16] = {0};
-    memcpy(copy, digits, n < 15 ? n : 15);
-    return atoi(copy);
+    char copy[MAXDATELEN + MAXDATEFIELDS + 1];
+    memcpy(copy, digits, n);
+    copy[n] = '\0';
+    return static_cast<int>(strtol(copy, nullptr, 10));
   };
   if (point != nullptr) {
     double fraction = 0;
@@ -547,7 +548,6 @@ int FieldReader::read_reserved(int value, int* dtype, int* found) {
     case DTK_EARLY:
     case DTK_LATE:
       if (time_only_) return DTERR_BAD_FORMAT;
-      *found = DTK_DATE_M | DTK_TIME_M | DTK_M(TZ);
       *dtype = value;
       return 0;
     default:
@@ -574,10 +574,10 @@ int FieldReader::adjust_hour() {
 }
 
 int FieldReader::finish_date_time(int dtype) {
-  if (dtype != DTK_DATE) return 0;
   int error = ValidateDate(seen_, julian_, two_digit_year_, before_christ_, tm_);
   if (error == 0) error = adjust_hour();
   if (error != 0) return error;
+  if (dtype != DTK_DATE) return 0;
   if (!has_all(seen_, DTK_DATE_M)) return has_all(seen_, DTK_TIME_M) ? 1 : DTERR_BAD_FORMAT;
   bool dst_word = (seen_ & DTK_M(DTZMOD)) != 0;
   if (named_zone_ != nullptr) {
@@ -617,6 +617,7 @@ int FieldReader::finish_time() {
   bool session_decides = tzp_ != nullptr && !(seen_ & DTK_M(TZ));
   if (abbreviation_zone_ == nullptr && !session_decides) return 0;
   if (dst_word) return DTERR_BAD_FORMAT;
+  if (dated && !has_all(seen_, DTK_DATE_M)) return DTERR_BAD_FORMAT;
   pg_tm day;
   if (dated)
     day = *tm_;

@@ -1,8 +1,8 @@
 // How a built-in type is written in SQL, with its modifier (utils/builtins.h, format_type).
 //
-// Types that have a spelling of their own in the SQL grammar are written that way whatever the flags; the others by
-// their name in pg_catalog, quoted where the grammar needs it. A type that is not built in is "???", as one that the
-// server's catalog does not have.
+// Types that have a spelling of their own in the SQL grammar are written that way whatever the flags; the
+// others by their name in pg_catalog, quoted where the grammar needs it. A type that is not built in is "???",
+// as one that the server's catalog does not have.
 #include "bridge/type_io.hpp"
 
 extern "C" {
@@ -16,24 +16,25 @@ extern "C" {
 
 namespace {
 
-// "name(length)", or only the name where the modifier sets no length. `header`: what the modifier counts too much.
-char *with_length(const char *name, int32 typmod, int32 header) {
+// "name(length)", or only the name where the modifier sets no length. `header`: what the modifier counts too
+// much.
+char* with_length(const char* name, int32 typmod, int32 header) {
   const int32 length = typmod < 0 ? 0 : typmod - header;
   return length > 0 ? psprintf("%s(%d)", name, length) : pstrdup(name);
 }
 
-char *with_precision(const char *name, int32 typmod, const char *zone) {
+char* with_precision(const char* name, int32 typmod, const char* zone) {
   return typmod >= 0 ? psprintf("%s(%d) %s time zone", name, typmod, zone)
                      : psprintf("%s %s time zone", name, zone);
 }
 
-char *with_own_modifier(const char *name, int32 typmod, PGFunction typmodout) {
+char* with_own_modifier(const char* name, int32 typmod, PGFunction typmodout) {
   if (typmod < 0) return pstrdup(name);
   return psprintf("%s%s", name, DatumGetCString(DirectFunctionCall1(typmodout, Int32GetDatum(typmod))));
 }
 
 // nullptr if the grammar has no spelling of its own for the type.
-char *grammar_name(Oid type, int32 typmod, bool typmod_given) {
+char* grammar_name(Oid type, int32 typmod, bool typmod_given) {
   switch (type) {
     case BITOID:
       // Without a length, bit means bit(1): only quotes make it the type as such.
@@ -79,12 +80,12 @@ char *grammar_name(Oid type, int32 typmod, bool typmod_given) {
 
 extern "C" {
 
-char *format_type_extended(Oid type_oid, int32 typemod, bits16 flags) {
+char* format_type_extended(Oid type_oid, int32 typemod, bits16 flags) {
   if (type_oid == InvalidOid) {
     if (flags & FORMAT_TYPE_INVALID_AS_NULL) return nullptr;
     if (flags & FORMAT_TYPE_ALLOW_INVALID) return pstrdup("-");
   }
-  const bgw::TypeInfo *type = bgw::find_type(type_oid);
+  const bgw::TypeInfo* type = bgw::find_type(type_oid);
   if (type == nullptr) {
     if (flags & FORMAT_TYPE_INVALID_AS_NULL) return nullptr;
     if (flags & FORMAT_TYPE_ALLOW_INVALID) return pstrdup("???");
@@ -95,21 +96,25 @@ char *format_type_extended(Oid type_oid, int32 typemod, bits16 flags) {
   if (is_array) type = bgw::lookup_type(type->typelem);
 
   const bool typmod_given = (flags & FORMAT_TYPE_TYPEMOD_GIVEN) != 0;
-  char *name = grammar_name(type->oid, typmod_given ? typemod : -1, typmod_given);
+  char* name = grammar_name(type->oid, typmod_given ? typemod : -1, typmod_given);
   if (name == nullptr) {
     name = (flags & FORMAT_TYPE_FORCE_QUALIFY) ? quote_qualified_identifier("pg_catalog", type->name)
                                                : pstrdup(quote_identifier(type->name));
+    // A modifier that the type cannot have is shown all the same.
+    if (typmod_given && typemod >= 0) name = psprintf("%s(%d)", name, typemod);
   }
   return is_array ? psprintf("%s[]", name) : name;
 }
 
-char *format_type_be(Oid type_oid) { return format_type_extended(type_oid, -1, 0); }
+char* format_type_be(Oid type_oid) {
+  return format_type_extended(type_oid, -1, 0);
+}
 
-char *format_type_be_qualified(Oid type_oid) {
+char* format_type_be_qualified(Oid type_oid) {
   return format_type_extended(type_oid, -1, FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-char *format_type_with_typemod(Oid type_oid, int32 typemod) {
+char* format_type_with_typemod(Oid type_oid, int32 typemod) {
   return format_type_extended(type_oid, typemod, FORMAT_TYPE_TYPEMOD_GIVEN);
 }
 
@@ -121,8 +126,8 @@ Datum format_type(PG_FUNCTION_ARGS) {
       cstring_to_text(format_type_extended(PG_GETARG_OID(0), given ? PG_GETARG_INT32(1) : -1, flags)));
 }
 
-// The most bytes that a value of the type and modifier can take, -1 if there is no limit (one character is at most
-// four bytes in the only encoding that there is here).
+// The most bytes that a value of the type and modifier can take, -1 if there is no limit (one character is at
+// most four bytes in the only encoding that there is here).
 int32 type_maximum_size(Oid type_oid, int32 typemod) {
   if (typemod < 0) return -1;
   switch (type_oid) {

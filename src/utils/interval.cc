@@ -77,9 +77,9 @@ void apply_typmod(Interval* span, int32 typmod) {
   int precision = INTERVAL_PRECISION(typmod);
   if (precision == INTERVAL_FULL_PRECISION) return;
   if (precision > MAX_INTERVAL_PRECISION)
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("interval(%d) precision must be between %d and %d", precision, 0,
-                           MAX_INTERVAL_PRECISION)));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("interval(%d) precision must be between %d and %d", precision, 0, MAX_INTERVAL_PRECISION)));
   int64 scale = 1;
   for (int i = precision; i < MAX_INTERVAL_PRECISION; i++) scale *= 10;
   if (scale == 1) return;
@@ -306,5 +306,7 @@ Datum interval_hash(PG_FUNCTION_ARGS) {
   int64 value = static_cast<int64>(comparison_value(PG_GETARG_INTERVAL_P(0)));
   return DirectFunctionCall1(hashint8, Int64GetDatumFast(value));
 }
-Datum interval_finite(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(true); }
+Datum interval_finite(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(true);
+}
 }

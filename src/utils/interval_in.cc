@@ -21,7 +21,9 @@ extern "C" {
 
 namespace {
 
-bool fits_int32(int64 value) { return value >= INT_MIN && value <= INT_MAX; }
+bool fits_int32(int64 value) {
+  return value >= INT_MIN && value <= INT_MAX;
+}
 
 // The sum of what has been read; every addition is false on overflow.
 class Total {
@@ -31,7 +33,8 @@ class Total {
   bool add_micros(int64 value, double fraction, int64 scale) {
     int64 product;
     return !__builtin_mul_overflow(value, scale, &product) &&
-           !__builtin_add_overflow(itm_->tm_usec, product, &itm_->tm_usec) && add_micros_fraction(fraction, scale);
+           !__builtin_add_overflow(itm_->tm_usec, product, &itm_->tm_usec) &&
+           add_micros_fraction(fraction, scale);
   }
   bool add_micros_fraction(double fraction, int64 scale) {
     if (fraction == 0) return true;
@@ -439,16 +442,12 @@ int DecodeInterval(char** field, int* ftype, int nf, int range, int* dtype, stru
       case DTK_SPECIAL: {
         int value;
         int type = DecodeUnits(i, field[i], &value);
-        if (type == UNKNOWN_FIELD) type = DecodeSpecial(i, field[i], &value);
         if (type == IGNORE_DTF) continue;
         if (type == UNITS) {
           unit = value;
         } else if (type == AGO) {
           ago = true;
           unit = value;
-        } else if (type == RESERV) {
-          found = DTK_DATE_M | DTK_TIME_M;
-          *dtype = value;
         } else {
           return DTERR_BAD_FORMAT;
         }

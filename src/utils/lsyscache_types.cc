@@ -1,8 +1,8 @@
-// What utils/lsyscache.h answers about types, for the server's built-in ones: from the table in the program, without
-// a question to the upstream.
+// What utils/lsyscache.h answers about types, for the server's built-in ones: from the table in the program,
+// without a question to the upstream.
 //
-// A type that is not built in is unknown here. Functions that the server lets answer "none" for a missing type do so;
-// those that must have an answer raise the server's look-up error.
+// A type that is not built in is unknown here. Functions that the server lets answer "none" for a missing type
+// do so; those that must have an answer raise the server's look-up error.
 #include "bridge/type_io.hpp"
 
 extern "C" {
@@ -14,38 +14,42 @@ extern "C" {
 
 namespace {
 
-const bgw::TypeInfo *must_find(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+const bgw::TypeInfo* must_find(Oid typid) {
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", typid);
   return type;
 }
 
-Oid io_param(const bgw::TypeInfo *type) { return OidIsValid(type->typelem) ? type->typelem : type->oid; }
+Oid io_param(const bgw::TypeInfo* type) {
+  return OidIsValid(type->typelem) ? type->typelem : type->oid;
+}
 
 }  // namespace
 
 extern "C" {
 
-bool get_typisdefined(Oid typid) { return bgw::find_type(typid) != nullptr; }
+bool get_typisdefined(Oid typid) {
+  return bgw::find_type(typid) != nullptr;
+}
 
 int16 get_typlen(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typlen : 0;
 }
 
 bool get_typbyval(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr && type->typbyval;
 }
 
-void get_typlenbyval(Oid typid, int16 *typlen, bool *typbyval) {
-  const bgw::TypeInfo *type = must_find(typid);
+void get_typlenbyval(Oid typid, int16* typlen, bool* typbyval) {
+  const bgw::TypeInfo* type = must_find(typid);
   *typlen = type->typlen;
   *typbyval = type->typbyval;
 }
 
-void get_typlenbyvalalign(Oid typid, int16 *typlen, bool *typbyval, char *typalign) {
-  const bgw::TypeInfo *type = must_find(typid);
+void get_typlenbyvalalign(Oid typid, int16* typlen, bool* typbyval, char* typalign) {
+  const bgw::TypeInfo* type = must_find(typid);
   *typlen = type->typlen;
   *typbyval = type->typbyval;
   *typalign = type->typalign;
@@ -56,9 +60,9 @@ Oid getTypeIOParam(HeapTuple typeTuple) {
   return OidIsValid(form->typelem) ? form->typelem : form->oid;
 }
 
-void get_type_io_data(Oid typid, IOFuncSelector which_func, int16 *typlen, bool *typbyval, char *typalign,
-                      char *typdelim, Oid *typioparam, Oid *func) {
-  const bgw::TypeInfo *type = must_find(typid);
+void get_type_io_data(Oid typid, IOFuncSelector which_func, int16* typlen, bool* typbyval, char* typalign,
+                      char* typdelim, Oid* typioparam, Oid* func) {
+  const bgw::TypeInfo* type = must_find(typid);
   *typlen = type->typlen;
   *typbyval = type->typbyval;
   *typalign = type->typalign;
@@ -81,30 +85,38 @@ void get_type_io_data(Oid typid, IOFuncSelector which_func, int16 *typlen, bool 
 }
 
 char get_typstorage(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typstorage : TYPSTORAGE_PLAIN;
 }
 
 char get_typtype(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typtype : '\0';
 }
 
-bool type_is_rowtype(Oid typid) { return typid == RECORDOID; }
+bool type_is_rowtype(Oid typid) {
+  return typid == RECORDOID;
+}
 
-bool type_is_enum(Oid typid) { return get_typtype(typid) == TYPTYPE_ENUM; }
+bool type_is_enum(Oid typid) {
+  return get_typtype(typid) == TYPTYPE_ENUM;
+}
 
-bool type_is_range(Oid typid) { return get_typtype(typid) == TYPTYPE_RANGE; }
+bool type_is_range(Oid typid) {
+  return get_typtype(typid) == TYPTYPE_RANGE;
+}
 
-bool type_is_multirange(Oid typid) { return get_typtype(typid) == TYPTYPE_MULTIRANGE; }
+bool type_is_multirange(Oid typid) {
+  return get_typtype(typid) == TYPTYPE_MULTIRANGE;
+}
 
 Oid get_element_type(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typelem : InvalidOid;
 }
 
 Oid get_array_type(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typarray : InvalidOid;
 }
 
@@ -115,40 +127,50 @@ Oid get_promoted_array_type(Oid typid) {
 }
 
 // Built-in types are no domains over arrays: the base is the type itself.
-Oid get_base_element_type(Oid typid) { return get_element_type(typid); }
+Oid get_base_element_type(Oid typid) {
+  return get_element_type(typid);
+}
 
-Oid getBaseType(Oid typid) { return typid; }
+Oid getBaseType(Oid typid) {
+  return typid;
+}
 
-Oid getBaseTypeAndTypmod(Oid typid, int32 *typmod) { return typid; }
+Oid getBaseTypeAndTypmod(Oid typid, int32* typmod) {
+  return typid;
+}
 
 Oid get_typmodin(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typmodin : InvalidOid;
 }
 
 Oid get_typcollation(Oid typid) {
-  const bgw::TypeInfo *type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::find_type(typid);
   return type != nullptr ? type->typcollation : InvalidOid;
 }
 
-bool type_is_collatable(Oid typid) { return OidIsValid(get_typcollation(typid)); }
+bool type_is_collatable(Oid typid) {
+  return OidIsValid(get_typcollation(typid));
+}
 
-Oid get_typ_typrelid(Oid typid) { return InvalidOid; }
+Oid get_typ_typrelid(Oid typid) {
+  return InvalidOid;
+}
 
-void getTypeInputInfo(Oid type, Oid *typInput, Oid *typIOParam) {
-  const bgw::TypeInfo *info = must_find(type);
+void getTypeInputInfo(Oid type, Oid* typInput, Oid* typIOParam) {
+  const bgw::TypeInfo* info = must_find(type);
   *typInput = info->typinput;
   *typIOParam = io_param(info);
 }
 
-void getTypeOutputInfo(Oid type, Oid *typOutput, bool *typIsVarlena) {
-  const bgw::TypeInfo *info = must_find(type);
+void getTypeOutputInfo(Oid type, Oid* typOutput, bool* typIsVarlena) {
+  const bgw::TypeInfo* info = must_find(type);
   *typOutput = info->typoutput;
   *typIsVarlena = !info->typbyval && info->typlen == -1;
 }
 
-void getTypeBinaryInputInfo(Oid type, Oid *typReceive, Oid *typIOParam) {
-  const bgw::TypeInfo *info = must_find(type);
+void getTypeBinaryInputInfo(Oid type, Oid* typReceive, Oid* typIOParam) {
+  const bgw::TypeInfo* info = must_find(type);
   if (!OidIsValid(info->typreceive))
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
                     errmsg("no binary input function available for type %s", info->name)));
@@ -156,8 +178,8 @@ void getTypeBinaryInputInfo(Oid type, Oid *typReceive, Oid *typIOParam) {
   *typIOParam = io_param(info);
 }
 
-void getTypeBinaryOutputInfo(Oid type, Oid *typSend, bool *typIsVarlena) {
-  const bgw::TypeInfo *info = must_find(type);
+void getTypeBinaryOutputInfo(Oid type, Oid* typSend, bool* typIsVarlena) {
+  const bgw::TypeInfo* info = must_find(type);
   if (!OidIsValid(info->typsend))
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
                     errmsg("no binary output function available for type %s", info->name)));

@@ -20,16 +20,28 @@ using bgw::NumericVar;
 
 constexpr int kLargestScale = 0x3FFF;
 
-NumericVar argument(FunctionCallInfo fcinfo, int n) { return bgw::numeric_unpack(PG_GETARG_NUMERIC(n)); }
-Datum result(const NumericVar& var) { return NumericGetDatum(bgw::numeric_pack(var)); }
+NumericVar argument(FunctionCallInfo fcinfo, int n) {
+  return bgw::numeric_unpack(PG_GETARG_NUMERIC(n));
+}
+Datum result(const NumericVar& var) {
+  return NumericGetDatum(bgw::numeric_pack(var));
+}
 
-NumericVar not_a_number() { return bgw::numeric_var_special(NumericKind::nan); }
+NumericVar not_a_number() {
+  return bgw::numeric_var_special(NumericKind::nan);
+}
 NumericVar infinity(bool negative) {
   return bgw::numeric_var_special(negative ? NumericKind::minus_infinity : NumericKind::plus_infinity);
 }
-bool nan(const NumericVar& v) { return v.kind == NumericKind::nan; }
-bool infinite(const NumericVar& v) { return !v.finite() && !nan(v); }
-bool negative(const NumericVar& v) { return v.finite() ? v.negative : v.kind == NumericKind::minus_infinity; }
+bool nan(const NumericVar& v) {
+  return v.kind == NumericKind::nan;
+}
+bool infinite(const NumericVar& v) {
+  return !v.finite() && !nan(v);
+}
+bool negative(const NumericVar& v) {
+  return v.finite() ? v.negative : v.kind == NumericKind::minus_infinity;
+}
 
 NumericVar negated(NumericVar v) {
   if (infinite(v)) return infinity(!negative(v));
@@ -88,8 +100,12 @@ Numeric packed(const NumericVar& var, bool* error) {
   return bgw::numeric_pack(var, error);
 }
 
-int typmod_precision(int32 typmod) { return ((typmod - VARHDRSZ) >> 16) & 0xffff; }
-int typmod_scale(int32 typmod) { return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024; }
+int typmod_precision(int32 typmod) {
+  return ((typmod - VARHDRSZ) >> 16) & 0xffff;
+}
+int typmod_scale(int32 typmod) {
+  return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+}
 
 NumericVar apply_typmod(const NumericVar& var, int32 typmod) {
   if (typmod < static_cast<int32>(VARHDRSZ) || nan(var)) return var;
@@ -119,9 +135,12 @@ bool special_text(const char* text, const char** end, NumericVar* var) {
     NumericKind kind;
   } names[] = {
       {"NaN", NumericKind::nan},
-      {"Infinity", NumericKind::plus_infinity},  {"+Infinity", NumericKind::plus_infinity},
-      {"-Infinity", NumericKind::minus_infinity}, {"inf", NumericKind::plus_infinity},
-      {"+inf", NumericKind::plus_infinity},      {"-inf", NumericKind::minus_infinity},
+      {"Infinity", NumericKind::plus_infinity},
+      {"+Infinity", NumericKind::plus_infinity},
+      {"-Infinity", NumericKind::minus_infinity},
+      {"inf", NumericKind::plus_infinity},
+      {"+inf", NumericKind::plus_infinity},
+      {"-inf", NumericKind::minus_infinity},
   };
   for (const auto& name : names) {
     if (pg_strncasecmp(text, name.text, strlen(name.text)) != 0) continue;
@@ -165,10 +184,16 @@ Datum numeric_in(PG_FUNCTION_ARGS) {
   return result(apply_typmod(var, typmod));
 }
 
-Datum numeric_out(PG_FUNCTION_ARGS) { PG_RETURN_CSTRING(bgw::numeric_var_to_text(argument(fcinfo, 0))); }
+Datum numeric_out(PG_FUNCTION_ARGS) {
+  PG_RETURN_CSTRING(bgw::numeric_var_to_text(argument(fcinfo, 0)));
+}
 
-bool numeric_is_nan(Numeric num) { return nan(bgw::numeric_unpack(num)); }
-bool numeric_is_inf(Numeric num) { return infinite(bgw::numeric_unpack(num)); }
+bool numeric_is_nan(Numeric num) {
+  return nan(bgw::numeric_unpack(num));
+}
+bool numeric_is_inf(Numeric num) {
+  return infinite(bgw::numeric_unpack(num));
+}
 
 int32 numeric_maximum_size(int32 typmod) {
   if (typmod < static_cast<int32>(VARHDRSZ)) return -1;
@@ -198,7 +223,9 @@ char* numeric_normalize(Numeric num) {
   return bgw::numeric_var_to_text(var);
 }
 
-Datum numeric(PG_FUNCTION_ARGS) { return result(apply_typmod(argument(fcinfo, 0), PG_GETARG_INT32(1))); }
+Datum numeric(PG_FUNCTION_ARGS) {
+  return result(apply_typmod(argument(fcinfo, 0), PG_GETARG_INT32(1)));
+}
 
 Datum numerictypmodout(PG_FUNCTION_ARGS) {
   int32 typmod = PG_GETARG_INT32(0);
@@ -227,9 +254,15 @@ Numeric numeric_mod_opt_error(Numeric num1, Numeric num2, bool* have_error) {
   return packed(modulo(bgw::numeric_unpack(num1), bgw::numeric_unpack(num2), have_error), have_error);
 }
 
-Datum numeric_add(PG_FUNCTION_ARGS) { return result(add(argument(fcinfo, 0), argument(fcinfo, 1))); }
-Datum numeric_sub(PG_FUNCTION_ARGS) { return result(add(argument(fcinfo, 0), negated(argument(fcinfo, 1)))); }
-Datum numeric_mul(PG_FUNCTION_ARGS) { return result(multiply(argument(fcinfo, 0), argument(fcinfo, 1))); }
+Datum numeric_add(PG_FUNCTION_ARGS) {
+  return result(add(argument(fcinfo, 0), argument(fcinfo, 1)));
+}
+Datum numeric_sub(PG_FUNCTION_ARGS) {
+  return result(add(argument(fcinfo, 0), negated(argument(fcinfo, 1))));
+}
+Datum numeric_mul(PG_FUNCTION_ARGS) {
+  return result(multiply(argument(fcinfo, 0), argument(fcinfo, 1)));
+}
 Datum numeric_div(PG_FUNCTION_ARGS) {
   return result(divide(argument(fcinfo, 0), argument(fcinfo, 1), false, nullptr));
 }
@@ -247,15 +280,23 @@ Datum numeric_abs(PG_FUNCTION_ARGS) {
   NumericVar var = argument(fcinfo, 0);
   return result(negative(var) ? negated(var) : var);
 }
-Datum numeric_uminus(PG_FUNCTION_ARGS) { return result(negated(argument(fcinfo, 0))); }
-Datum numeric_uplus(PG_FUNCTION_ARGS) { return result(argument(fcinfo, 0)); }
+Datum numeric_uminus(PG_FUNCTION_ARGS) {
+  return result(negated(argument(fcinfo, 0)));
+}
+Datum numeric_uplus(PG_FUNCTION_ARGS) {
+  return result(argument(fcinfo, 0));
+}
 Datum numeric_sign(PG_FUNCTION_ARGS) {
   NumericVar var = argument(fcinfo, 0);
   if (nan(var)) return result(var);
   return result(bgw::numeric_var_from_int64(var.zero() ? 0 : negative(var) ? -1 : 1));
 }
-Datum numeric_ceil(PG_FUNCTION_ARGS) { return result(rounded_up(argument(fcinfo, 0), false)); }
-Datum numeric_floor(PG_FUNCTION_ARGS) { return result(rounded_up(argument(fcinfo, 0), true)); }
+Datum numeric_ceil(PG_FUNCTION_ARGS) {
+  return result(rounded_up(argument(fcinfo, 0), false));
+}
+Datum numeric_floor(PG_FUNCTION_ARGS) {
+  return result(rounded_up(argument(fcinfo, 0), true));
+}
 Datum numeric_round(PG_FUNCTION_ARGS) {
   return result(bgw::numeric_var_round(argument(fcinfo, 0), requested_scale(PG_GETARG_INT32(1))));
 }
@@ -283,22 +324,41 @@ static int order(FunctionCallInfo fcinfo) {
   return bgw::numeric_var_compare(argument(fcinfo, 0), argument(fcinfo, 1));
 }
 
-Datum numeric_cmp(PG_FUNCTION_ARGS) { PG_RETURN_INT32(order(fcinfo)); }
-Datum numeric_eq(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(order(fcinfo) == 0); }
-Datum numeric_ne(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(order(fcinfo) != 0); }
-Datum numeric_lt(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(order(fcinfo) < 0); }
-Datum numeric_le(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(order(fcinfo) <= 0); }
-Datum numeric_gt(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(order(fcinfo) > 0); }
-Datum numeric_ge(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(order(fcinfo) >= 0); }
-Datum numeric_larger(PG_FUNCTION_ARGS) { return order(fcinfo) > 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1); }
-Datum numeric_smaller(PG_FUNCTION_ARGS) { return order(fcinfo) < 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1); }
+Datum numeric_cmp(PG_FUNCTION_ARGS) {
+  PG_RETURN_INT32(order(fcinfo));
+}
+Datum numeric_eq(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(order(fcinfo) == 0);
+}
+Datum numeric_ne(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(order(fcinfo) != 0);
+}
+Datum numeric_lt(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(order(fcinfo) < 0);
+}
+Datum numeric_le(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(order(fcinfo) <= 0);
+}
+Datum numeric_gt(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(order(fcinfo) > 0);
+}
+Datum numeric_ge(PG_FUNCTION_ARGS) {
+  PG_RETURN_BOOL(order(fcinfo) >= 0);
+}
+Datum numeric_larger(PG_FUNCTION_ARGS) {
+  return order(fcinfo) > 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+}
+Datum numeric_smaller(PG_FUNCTION_ARGS) {
+  return order(fcinfo) < 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+}
 
 // Of the value alone, whatever decimals are shown.
 Datum hash_numeric(PG_FUNCTION_ARGS) {
   NumericVar var = argument(fcinfo, 0);
   if (!var.finite()) PG_RETURN_UINT32(0);
   if (var.count == 0) PG_RETURN_UINT32(-1);
-  Datum digits = hash_any(reinterpret_cast<unsigned char*>(var.digit), static_cast<int>(var.count * sizeof(int16)));
+  Datum digits =
+      hash_any(reinterpret_cast<unsigned char*>(var.digit), static_cast<int>(var.count * sizeof(int16)));
   return digits ^ var.weight;
 }
 }

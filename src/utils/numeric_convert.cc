@@ -45,8 +45,8 @@ Int to_integer(Numeric num, const char* type_name, bool* error = nullptr) {
 Numeric from_float(double value, int digits) {
   if (std::isnan(value)) return bgw::numeric_pack(bgw::numeric_var_special(NumericKind::nan));
   if (std::isinf(value))
-    return bgw::numeric_pack(bgw::numeric_var_special(value < 0 ? NumericKind::minus_infinity
-                                                                : NumericKind::plus_infinity));
+    return bgw::numeric_pack(
+        bgw::numeric_var_special(value < 0 ? NumericKind::minus_infinity : NumericKind::plus_infinity));
   NumericVar var;
   const char* end;
   bgw::numeric_var_from_text(psprintf("%.*g", digits, value), &end, &var);
@@ -57,7 +57,9 @@ Numeric from_float(double value, int digits) {
 
 extern "C" {
 
-Numeric int64_to_numeric(int64 val) { return bgw::numeric_pack(bgw::numeric_var_from_int64(val)); }
+Numeric int64_to_numeric(int64 val) {
+  return bgw::numeric_pack(bgw::numeric_var_from_int64(val));
+}
 
 // val1 / 10 ^ log10val2, exactly, with that many decimals.
 Numeric int64_div_fast_to_numeric(int64 val1, int log10val2) {
@@ -67,19 +69,35 @@ Numeric int64_div_fast_to_numeric(int64 val1, int log10val2) {
   return bgw::numeric_pack(var);
 }
 
-Datum int2_numeric(PG_FUNCTION_ARGS) { PG_RETURN_NUMERIC(int64_to_numeric(PG_GETARG_INT16(0))); }
-Datum int4_numeric(PG_FUNCTION_ARGS) { PG_RETURN_NUMERIC(int64_to_numeric(PG_GETARG_INT32(0))); }
-Datum int8_numeric(PG_FUNCTION_ARGS) { PG_RETURN_NUMERIC(int64_to_numeric(PG_GETARG_INT64(0))); }
+Datum int2_numeric(PG_FUNCTION_ARGS) {
+  PG_RETURN_NUMERIC(int64_to_numeric(PG_GETARG_INT16(0)));
+}
+Datum int4_numeric(PG_FUNCTION_ARGS) {
+  PG_RETURN_NUMERIC(int64_to_numeric(PG_GETARG_INT32(0)));
+}
+Datum int8_numeric(PG_FUNCTION_ARGS) {
+  PG_RETURN_NUMERIC(int64_to_numeric(PG_GETARG_INT64(0)));
+}
 
-Datum numeric_int2(PG_FUNCTION_ARGS) { PG_RETURN_INT16(to_integer<int16>(PG_GETARG_NUMERIC(0), "smallint")); }
-Datum numeric_int4(PG_FUNCTION_ARGS) { PG_RETURN_INT32(to_integer<int32>(PG_GETARG_NUMERIC(0), "integer")); }
-Datum numeric_int8(PG_FUNCTION_ARGS) { PG_RETURN_INT64(to_integer<int64>(PG_GETARG_NUMERIC(0), "bigint")); }
+Datum numeric_int2(PG_FUNCTION_ARGS) {
+  PG_RETURN_INT16(to_integer<int16>(PG_GETARG_NUMERIC(0), "smallint"));
+}
+Datum numeric_int4(PG_FUNCTION_ARGS) {
+  PG_RETURN_INT32(to_integer<int32>(PG_GETARG_NUMERIC(0), "integer"));
+}
+Datum numeric_int8(PG_FUNCTION_ARGS) {
+  PG_RETURN_INT64(to_integer<int64>(PG_GETARG_NUMERIC(0), "bigint"));
+}
 int32 numeric_int4_opt_error(Numeric num, bool* have_error) {
   return to_integer<int32>(num, "integer", have_error);
 }
 
-Datum float4_numeric(PG_FUNCTION_ARGS) { PG_RETURN_NUMERIC(from_float(PG_GETARG_FLOAT4(0), FLT_DIG)); }
-Datum float8_numeric(PG_FUNCTION_ARGS) { PG_RETURN_NUMERIC(from_float(PG_GETARG_FLOAT8(0), DBL_DIG)); }
+Datum float4_numeric(PG_FUNCTION_ARGS) {
+  PG_RETURN_NUMERIC(from_float(PG_GETARG_FLOAT4(0), FLT_DIG));
+}
+Datum float8_numeric(PG_FUNCTION_ARGS) {
+  PG_RETURN_NUMERIC(from_float(PG_GETARG_FLOAT8(0), DBL_DIG));
+}
 
 Datum numeric_float4(PG_FUNCTION_ARGS) {
   char* text = bgw::numeric_var_to_text(bgw::numeric_unpack(PG_GETARG_NUMERIC(0)));

@@ -28,8 +28,7 @@ constexpr int kShortWeightMask = 0x003F, kShortWeightMin = -0x0040, kShortWeight
 constexpr int kLargestWeight = PG_INT16_MAX;
 
 [[noreturn]] void overflows_format() {
-  ereport(ERROR,
-          (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("value overflows numeric format")));
+  ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("value overflows numeric format")));
   pg_unreachable();
 }
 
@@ -102,9 +101,9 @@ Numeric numeric_pack(NumericVar var, bool* error) {
     return nullptr;
   }
   if (var.dscale <= kShortScaleMax && var.weight >= kShortWeightMin && var.weight <= kShortWeightMax) {
-    uint16 first = static_cast<uint16>(kShort | (var.negative ? kShortNegative : 0) |
-                                       (var.dscale << kShortScaleShift) | (var.weight & kShortWeightMask) |
-                                       (var.weight < 0 ? kShortWeightSign : 0));
+    uint16 first =
+        static_cast<uint16>(kShort | (var.negative ? kShortNegative : 0) | (var.dscale << kShortScaleShift) |
+                            (var.weight & kShortWeightMask) | (var.weight < 0 ? kShortWeightSign : 0));
     return allocate(1, first, var, false);
   }
   return allocate(2, static_cast<uint16>((var.negative ? kLongNegative : 0) | var.dscale), var, true);
@@ -176,7 +175,8 @@ char* numeric_var_to_text(const NumericVar& var) {
   if (shown.negative) *out++ = '-';
   auto decimal = [&shown](int power) {
     // The decimal digit that stands for 10 ^ power.
-    int exponent = power >= 0 ? power / kDecimalsPerDigit : -((-power + kDecimalsPerDigit - 1) / kDecimalsPerDigit);
+    int exponent =
+        power >= 0 ? power / kDecimalsPerDigit : -((-power + kDecimalsPerDigit - 1) / kDecimalsPerDigit);
     int digit = shown.at(exponent);
     for (int i = power - exponent * kDecimalsPerDigit; i > 0; i--) digit /= 10;
     return static_cast<char>('0' + digit % 10);

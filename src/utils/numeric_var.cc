@@ -11,11 +11,17 @@ namespace {
 
 const int kPowersOfTen[] = {1, 10, 100, 1000, 10000};
 
-int16* new_digits(int count) { return static_cast<int16*>(palloc0(sizeof(int16) * (count > 0 ? count : 1))); }
+int16* new_digits(int count) {
+  return static_cast<int16*>(palloc0(sizeof(int16) * (count > 0 ? count : 1)));
+}
 
-int floor_div(int a, int b) { return a / b - (a % b != 0 && a < 0 ? 1 : 0); }
+int floor_div(int a, int b) {
+  return a / b - (a % b != 0 && a < 0 ? 1 : 0);
+}
 
-int lowest_exponent(const NumericVar& var) { return var.weight - var.count + 1; }
+int lowest_exponent(const NumericVar& var) {
+  return var.weight - var.count + 1;
+}
 
 int compare_magnitudes(const NumericVar& a, const NumericVar& b) {
   if (a.count == 0 || b.count == 0) return (a.count != 0) - (b.count != 0);
@@ -86,7 +92,8 @@ NumericVar cut(const NumericVar& var, int scale, bool round) {
   result.weight = Max(var.weight, exponent) + 1;
   result.count = result.weight - exponent + 1;
   result.digit = new_digits(result.count);
-  for (int e = exponent; e <= result.weight; e++) result.digit[result.weight - e] = static_cast<int16>(var.at(e));
+  for (int e = exponent; e <= result.weight; e++)
+    result.digit[result.weight - e] = static_cast<int16>(var.at(e));
   int unit = kPowersOfTen[dropped];
   int16* last = &result.digit[result.count - 1];
   int rest = *last % unit;
@@ -179,8 +186,12 @@ NumericVar numeric_var_from_int64(int64 value) {
   return var;
 }
 
-NumericVar numeric_var_round(const NumericVar& var, int scale) { return cut(var, scale, true); }
-NumericVar numeric_var_truncate(const NumericVar& var, int scale) { return cut(var, scale, false); }
+NumericVar numeric_var_round(const NumericVar& var, int scale) {
+  return cut(var, scale, true);
+}
+NumericVar numeric_var_truncate(const NumericVar& var, int scale) {
+  return cut(var, scale, false);
+}
 
 int numeric_var_compare(const NumericVar& a, const NumericVar& b) {
   auto rank = [](const NumericVar& v) {
@@ -203,7 +214,9 @@ int numeric_var_compare(const NumericVar& a, const NumericVar& b) {
   return a.negative ? -order : order;
 }
 
-NumericVar numeric_var_add(const NumericVar& a, const NumericVar& b) { return add_finite(a, b, b.negative); }
+NumericVar numeric_var_add(const NumericVar& a, const NumericVar& b) {
+  return add_finite(a, b, b.negative);
+}
 NumericVar numeric_var_subtract(const NumericVar& a, const NumericVar& b) {
   return add_finite(a, b, !b.negative);
 }

@@ -35,7 +35,7 @@ Timestamp read_timestamp(const char* text, int32 typmod, bool with_zone) {
   char* field[MAXDATEFIELDS];
   int type[MAXDATEFIELDS];
   int count, dtype, tz;
-  pg_tm tm;
+  pg_tm tm = {};
   fsec_t fsec;
   const char* type_name = with_zone ? "timestamp with time zone" : "timestamp";
   int error = ParseDateTime(text, buffer, sizeof buffer, field, type, MAXDATEFIELDS, &count);

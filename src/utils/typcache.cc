@@ -1,8 +1,8 @@
-// Anonymous row types (utils/typcache.h): a descriptor of RECORDOID gets a number, by which a composite value finds
-// its descriptor again.
+// Anonymous row types (utils/typcache.h): a descriptor of RECORDOID gets a number, by which a composite value
+// finds its descriptor again.
 //
-// The registry belongs to one process (a fork inherits what its parent had) and only grows, as in the server. Row
-// types with a name live in the upstream's catalogs and cannot be looked up here.
+// The registry belongs to one process (a fork inherits what its parent had) and only grows, as in the server.
+// Row types with a name live in the upstream's catalogs and cannot be looked up here.
 #include <cstring>
 
 #include "bridge/type_io.hpp"
@@ -24,12 +24,14 @@ struct Record {
   uint64 identifier;
 };
 
-Record *records;
+Record* records;
 int record_count;
 int record_room;
 uint64 last_identifier;
 
-MemoryContext registry_context() { return CacheMemoryContext != nullptr ? CacheMemoryContext : TopMemoryContext; }
+MemoryContext registry_context() {
+  return CacheMemoryContext != nullptr ? CacheMemoryContext : TopMemoryContext;
+}
 
 }  // namespace
 
@@ -48,7 +50,7 @@ void assign_record_type_typmod(TupleDesc tupDesc) {
   if (record_count == record_room) {
     const int room = record_room > 0 ? record_room * 2 : 16;
     const Size size = static_cast<Size>(room) * sizeof(Record);
-    records = static_cast<Record *>(records == nullptr ? palloc(size) : repalloc(records, size));
+    records = static_cast<Record*>(records == nullptr ? palloc(size) : repalloc(records, size));
     record_room = room;
   }
   TupleDesc desc = CreateTupleDescCopy(tupDesc);

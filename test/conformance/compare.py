@@ -20,16 +20,27 @@ QUIET = {"log_min_messages": "debug1", "max_worker_processes": 16}
 def mask(text):
     text = re.sub(r"PID:? \d+", "PID N", text)
     text = re.sub(r"\(0x[0-9a-f]+,", "(P,", text)
-    text = re.sub(r'in file "[^"]*/([^/"]+)"', r'in file "\1"', text)
+    text = re.sub(r'in file "[^"]*" line \d+', 'in file "CONF" line N', text)
     text = re.sub(r'"[^"]*/(postgresql|bgworkerd|test)\.conf"', '"CONF"', text)
     return text
 
 
+def own_lines(lines):
+    """A worker's lines without what the server itself says at DEBUG while it runs SQL: that is in the upstream's log."""
+    kept, dropping = [], False
+    for level, text in lines:
+        if level not in ("DETAIL", "HINT", "CONTEXT", "QUERY", "STATEMENT", "LOCATION"):
+            dropping = level == "DEBUG" and not text.startswith("probe: ")
+        if not dropping:
+            kept.append((level, mask(text)))
+    return kept
+
+
 def transcript(daemon, workers):
     """{who: [(severity, text)]} for some workers and the postmaster."""
-    said = {worker: [(level, mask(text)) for level, text in daemon.log.of(worker)] for worker in workers}
+    said = {worker: own_lines(daemon.log.of(worker)) for worker in workers}
     said["postmaster"] = in_shutdown_order([(level, mask(text)) for level, text in daemon.log.of("postmaster")
-                          if ABOUT_WORKERS.search(text) and "checkpointer" not in text
+                          if ABOUT_WORKERS.search(text) and "checkpointer" not in text and "listening on" not in text
                           and "logger" not in text])
     return said
 

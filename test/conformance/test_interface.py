@@ -39,9 +39,20 @@ def test_shared_memory(space):
 
 def test_shared_memory_after_crash(space):
     """The startup hook runs again after a crash, on memory that is new, in the same postmaster."""
-    agree(run_both(space, "probe_api", "w segv library=probe function=probe_main_entry once restart=5; o idle restart=5",
-                   r"probe: shared memory is new, zero 1, startup 2", crash=True,
-                   during=lambda d: d.log.wait_for(r"reinitializing")))
+    def during(daemon):
+        daemon.log.wait_for(r"all server processes terminated; reinitializing")
+        start = next(i for i, line in enumerate(daemon.log.lines) if "reinitializing" in line)
+        daemon.log.wait_for(r"probe: idle", start=start, count=2)
+        return start
+
+    transcripts = run_both(
+        space, "probe_api", "w segv library=probe function=probe_main_entry once restart=5; o idle restart=5",
+        r"probe: idle", crash=True, during=during, ignore=("o",))
+    agree(transcripts)
+    for daemon in space.daemons:
+        if daemon.name != "upstream":
+            daemon.log.wait_for(r"probe: shared memory is new, zero 1, startup 1")
+            daemon.log.wait_for(r"probe: shared memory is new, zero 1, startup 2")
 
 
 def test_late_requests(space):
@@ -105,4 +116,4 @@ def test_settings_reload_unknown(space):
         daemon.write_settings(**{"nosuchsetting": "1", "probe_api.real": "2.5"})
         daemon.reload()
 
-    settings_test(space, {}, during, r"no changes were applied")
+    settings_test(space, {}, during, r"probe: reload 1 done")

@@ -272,12 +272,12 @@ def test_library_not_preloaded(space):
     agree(run_both(space, "probe_api", "w idle library=probe function=probe_main_entry", r"probe: idle"))
 
 
-def stopped_by(space, sig, status=0, workers="w idle; v default_term; u shutdown_request; t proc_exit:1 restart=60"):
+def stopped_by(space, sig, status=0, settings=None, workers="w idle; v default_term; u shutdown_request; t proc_exit:1 restart=60"):
     def stop(daemon):
         daemon.send(sig)
         assert daemon.wait_exit() == status
 
-    agree(run_both(space, "probe", workers, r"probe: idle", stop=stop,
+    agree(run_both(space, "probe", workers, r"probe: idle", stop=stop, settings=settings,
                    during=lambda d: [d.log.wait_for(p) for p in
                                      (r"probe: waiting with", r"probe: waiting for", r"exited with exit code 1")]))
 
@@ -291,7 +291,8 @@ def test_fast_shutdown(space):
 
 
 def test_immediate_shutdown(space):
-    stopped_by(space, signal.SIGQUIT)
+    # Which workers the postmaster still gets to forget, at DEBUG, is chance.
+    stopped_by(space, signal.SIGQUIT, settings={"log_min_messages": "log"})
 
 
 def test_stubborn_worker_delays_fast_shutdown(space):

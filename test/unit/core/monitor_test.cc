@@ -33,7 +33,6 @@ class Watcher {
     if (wait.until) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(*wait.until - Clock::now()).count();
       timeout = static_cast<int>(std::clamp<long long>(left, 0, 20));
-      if (*wait.until == Clock::time_point::min()) timeout = 0;
     }
     const int found = poll(&item, 1, timeout);
     monitor.step(found > 0 ? item.revents : 0, Clock::now());

@@ -75,12 +75,12 @@ TEST(Statement, SeveralStatementsAndCharacters) {
 TEST(Statement, WhatTheParserDoesNotKnow) {
   ParsedText parsed = parse_statements("SELEC 1");
   EXPECT_FALSE(parsed.understood);
-  ParsedText split = split_unknown("SELEC 1; COMMIT; SELECT 2");
+  ParsedText split = split_unknown("SELECT FROM WHERE; COMMIT; SELECT 2");
   ASSERT_EQ(split.statements.size(), 3u);
   EXPECT_EQ(split.statements[0].kind, StatementKind::unknown);
   EXPECT_EQ(split.statements[1].kind, StatementKind::transaction);
   EXPECT_EQ(split.statements[2].kind, StatementKind::select);
-  EXPECT_EQ(split.statements[1].offset, 9u);
+  EXPECT_EQ(split.statements[1].offset, 19u);
 }
 
 }  // namespace

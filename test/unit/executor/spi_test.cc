@@ -1,9 +1,19 @@
 // SPI on a session of a real server: codes, counts, rows, errors and contexts are those that a worker inside
 // the server would get.
+#include <signal.h>
+#include <sys/time.h>
+
+#include <chrono>
+
 #include "executor/spi_fixture.hpp"
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/portal.h"
 }
 
@@ -295,6 +305,64 @@ TEST_F(SpiTest, Cursors) {
   SPI_cursor_close(portal);
   code_of("DECLARE sqlcur CURSOR FOR SELECT 5");
   EXPECT_NE(SPI_cursor_find("sqlcur"), nullptr);
+  end();
+}
+
+void cancel_on_alarm(int) {
+  QueryCancelPending = true;
+  InterruptPending = true;
+}
+
+TEST_F(SpiTest, CancelStopsTheStatementAndLeavesTheTransaction) {
+  begin();
+  code_of("CREATE TABLE canc (a int)");
+  struct sigaction action = {}, before;
+  action.sa_handler = cancel_on_alarm;
+  sigaction(SIGALRM, &action, &before);
+  itimerval timer = {.it_interval = {0, 0}, .it_value = {0, 100000}};
+  setitimer(ITIMER_REAL, &timer, nullptr);
+  auto start = std::chrono::steady_clock::now();
+  Caught c = run("SELECT pg_sleep(30)");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  sigaction(SIGALRM, &before, nullptr);
+  EXPECT_EQ(c.sqlstate, "57014");
+  EXPECT_EQ(c.message, "canceling statement due to user request");
+  EXPECT_EQ(c.context, "SQL statement \"SELECT pg_sleep(30)\"");
+  EXPECT_EQ(value("SELECT count(*) FROM canc"), "0");
+  end();
+}
+
+TEST_F(SpiTest, LookUpsAndUsers) {
+  EXPECT_EQ(get_database_oid("postgres", false), MyDatabaseId);
+  EXPECT_EQ(get_database_oid("nope", true), InvalidOid);
+  Caught c = caught([](void*) { get_role_oid("nope", false); });
+  EXPECT_EQ(c.sqlstate, "42704");
+  EXPECT_EQ(c.message, "role \"nope\" does not exist");
+  EXPECT_STREQ(GetUserNameFromId(GetUserId(), false), "postgres");
+  EXPECT_TRUE(superuser());
+  begin();
+  Oid schema = get_namespace_oid("pg_catalog", false);
+  EXPECT_EQ(schema, 11u);
+  EXPECT_EQ(get_relname_relid("pg_class", schema), 1259u);
+  EXPECT_STREQ(get_rel_name(1259), "pg_class");
+  EXPECT_NE(get_extension_oid("plpgsql", false), InvalidOid);
+  code_of("CREATE ROLE lowly");
+  Oid lowly = get_role_oid("lowly", false);
+  EXPECT_FALSE(superuser_arg(lowly));
+  Oid before;
+  int context;
+  GetUserIdAndSecContext(&before, &context);
+  SetUserIdAndSecContext(lowly, context | SECURITY_LOCAL_USERID_CHANGE);
+  EXPECT_EQ(value("SELECT current_user"), "lowly");
+  EXPECT_EQ(run("SELECT * FROM pg_authid").sqlstate, "42501");
+  EXPECT_EQ(value("SELECT current_user"), "lowly");
+  SetUserIdAndSecContext(before, context);
+  EXPECT_EQ(value("SELECT current_user"), "postgres");
+  SPI_finish();
+  PopActiveSnapshot();
+  AbortCurrentTransaction();
+  begin();
+  EXPECT_EQ(value("SELECT current_user"), "postgres");
   end();
 }
 

@@ -50,6 +50,9 @@ TEST(PqSignalTest, AChildsMaskBeforeAndAfterUnblocking) {
                 PG_SETMASK(&UnBlockSig);
                 std::set<int> open = open_now();
                 if (open.size() != 28 || open.count(SIGURG)) _exit(4);
+                struct sigaction urgent;
+                sigaction(SIGURG, nullptr, &urgent);
+                if (urgent.sa_handler != SIG_IGN) _exit(5);
                 _exit(0);
               }).exited_with(0));
 }

@@ -1,15 +1,15 @@
 // See beside_server.hpp. The server evaluates a whole list of expressions in one statement, through a function
 // that turns an error into a text.
-#include "support/beside_server.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <cstdlib>
 
 #include "support/caught.hpp"
+#include "support/beside_server.hpp"
 
 extern "C" {
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 }
 
@@ -58,6 +58,8 @@ Answer host_answer(const HostCall& call) {
     answer = "error: " + caught_error.sqlstate + ": " + caught_error.message;
   else if (frame.is_null)
     answer = "null";
+  else if (call.out == boolout)  // the cast to text prints a boolean in full
+    answer = frame.text[0] == 't' ? "ok: true" : "ok: false";
   else
     answer = std::string("ok: ") + frame.text;
   MemoryContextSwitchTo(before);
@@ -74,12 +76,12 @@ BesideServer::BesideServer() : connection_(server_.connect()) {
 }
 
 void BesideServer::set(const std::string& name, const std::string& value) {
-  query(connection_.get(), "set " + name + " = " + quoted(value));
+  query(connection_.get(), "set " + name + " = " + sql_literal(value));
 }
 
 void BesideServer::compare(const std::vector<Case>& cases, const std::string& what) {
   std::string list;
-  for (const Case& c : cases) list += (list.empty() ? "" : ",") + quoted(c.expression);
+  for (const Case& c : cases) list += (list.empty() ? "" : ",") + sql_literal(c.expression);
   std::string statement =
       "select try_eval(e) from unnest(array[" + list + "]) with ordinality u(e, n) order by n";
   PGresult* result = PQexec(connection_.get(), statement.c_str());
@@ -96,14 +98,14 @@ void BesideServer::compare(const std::vector<Case>& cases, const std::string& wh
   PQclear(result);
 }
 
-unsigned test_seed() {
+unsigned comparison_seed() {
   const char* given = getenv("BGW_TEST_SEED");
   unsigned seed = given ? static_cast<unsigned>(strtoul(given, nullptr, 10)) : std::random_device{}();
   printf("BGW_TEST_SEED=%u\n", seed);
   return seed;
 }
 
-std::string quoted(const std::string& text) {
+std::string sql_literal(const std::string& text) {
   std::string out = "'";
   bool backslash = text.find('\\') != std::string::npos;
   for (char c : text) {

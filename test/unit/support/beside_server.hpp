@@ -58,9 +58,9 @@ class BesideServer {
 };
 
 // The seed of this run: BGW_TEST_SEED, or a new one; printed.
-unsigned test_seed();
+unsigned comparison_seed();
 
 // An SQL literal.
-std::string quoted(const std::string& text);
+std::string sql_literal(const std::string& text);
 
 }  // namespace bgw_test

@@ -5,11 +5,12 @@
 
 #include <cstdio>
 
-#include "support/beside_server.hpp"
 #include "utils/timezone_internal.hpp"
+#include "support/beside_server.hpp"
 
 extern "C" {
 #include "miscadmin.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 }
 
@@ -30,18 +31,18 @@ const DateType date{"date", date_in, date_out}, time_type{"time", time_in, time_
 Case cast(const DateType& type, const std::string& text, int typmod = -1) {
   std::string precision = typmod >= 0 ? "(" + std::to_string(typmod) + ")" : "";
   std::string name = type.name;
-  return {quoted(text) + "::" + name + precision, {nullptr, type.out, {{type.in, text, typmod}}}};
+  return {sql_literal(text) + "::" + name + precision, {nullptr, type.out, {{type.in, text, typmod}}}};
 }
 
 Case binary(const DateType& a_type, const std::string& a, const char* op, const DateType& b_type,
             const std::string& b, PGFunction function, PGFunction out) {
-  return {quoted(a) + "::" + a_type.name + " " + op + " " + quoted(b) + "::" + b_type.name,
+  return {sql_literal(a) + "::" + a_type.name + " " + op + " " + sql_literal(b) + "::" + b_type.name,
           {function, out, {{a_type.in, a}, {b_type.in, b}}}};
 }
 
 Case unary(const DateType& type, const std::string& before, const std::string& after, const std::string& a,
            PGFunction function, PGFunction out) {
-  return {before + quoted(a) + "::" + type.name + after, {function, out, {{type.in, a}}}};
+  return {before + sql_literal(a) + "::" + type.name + after, {function, out, {{type.in, a}}}};
 }
 
 class Random {
@@ -182,11 +183,10 @@ class Random {
   }
   // Nonsense made of what real values are made of.
   std::string scrambled() {
-    static const char* const parts[] = {"1",      "12",       "2000",  "-",   ":",  ".",  " ",      "/",
-                                        "T",      "jan",      "am",    "pm",  "BC", "z",  "+",      "01",
-                                        "30",     "y",        "m",     "d",   "h",  "s",  "mm",     "J",
-                                        "now2",   "infinity", "epoch", "dst", "on", "at", "123456", "19990108",
-                                        "040506", "@",        ",",     "mon", "(",  "P",  "W",      "ago"};
+    static const char* const parts[] = {
+        "1",  "12", "2000",   "-",        ":",      ".", " ", "/",   "T", "jan", "am", "pm",   "BC",
+        "z",  "+",  "01",     "30",       "y",      "m", "d", "h",   "s", "mm",  "J",  "now2", "dst",
+        "on", "at", "123456", "19990108", "040506", "@", ",", "mon", "(", "P",   "W",  "ago"};
     std::string text;
     for (int n = 1 + below(7); n > 0; n--) text += one_of(parts);
     return text;
@@ -365,7 +365,7 @@ const char* const special[] = {"infinity",
 
 TEST(DatesBesideServer, TextInAndOut) {
   BesideServer server;
-  Random random(test_seed());
+  Random random(comparison_seed());
   for (const Style& style : styles) {
     set_style(&server, style);
     for (int z = 0; z < 3; z++) {
@@ -403,7 +403,7 @@ TEST(DatesBesideServer, TextInAndOut) {
 
 TEST(DatesBesideServer, ZonesThroughTheYears) {
   BesideServer server;
-  Random random(test_seed());
+  Random random(comparison_seed());
   set_style(&server, styles[0]);
   for (const char* zone : zones) {
     set_zone(&server, zone);
@@ -428,7 +428,7 @@ TEST(DatesBesideServer, ZonesThroughTheYears) {
 
 TEST(DatesBesideServer, Intervals) {
   BesideServer server;
-  Random random(test_seed());
+  Random random(comparison_seed());
   const struct {
     const char* sql;
     int style;
@@ -521,9 +521,9 @@ TEST(DatesBesideServer, Intervals) {
       cases.push_back(unary(interval, "interval_hash(", ")", a, interval_hash, int4out));
       std::string factor =
           random.printed("%d", random.below(2000) - 1000) + "." + random.printed("%d", random.below(1000));
-      cases.push_back({quoted(a) + "::interval * " + quoted(factor) + "::float8",
+      cases.push_back({sql_literal(a) + "::interval * " + sql_literal(factor) + "::float8",
                        {interval_mul, interval_out, {{interval_in, a}, {float8in, factor}}}});
-      cases.push_back({quoted(a) + "::interval / " + quoted(factor) + "::float8",
+      cases.push_back({sql_literal(a) + "::interval / " + sql_literal(factor) + "::float8",
                        {interval_div, interval_out, {{interval_in, a}, {float8in, factor}}}});
       const struct {
         const char* name;
@@ -536,13 +536,13 @@ TEST(DatesBesideServer, Intervals) {
                     {"minute to second", INTERVAL_MASK(MINUTE) | INTERVAL_MASK(SECOND)}};
       const auto& range = ranges[random.below(6)];
       cases.push_back(
-          {"interval " + quoted(a) + " " + range.name,
+          {"interval " + sql_literal(a) + " " + range.name,
            {nullptr,
             interval_out,
             {{interval_in, a, static_cast<int>(INTERVAL_TYPMOD(INTERVAL_FULL_PRECISION, range.range))}}}});
       int precision = random.below(7);
       cases.push_back(
-          {"interval(" + std::to_string(precision) + ") " + quoted(a),
+          {"interval(" + std::to_string(precision) + ") " + sql_literal(a),
            {nullptr,
             interval_out,
             {{interval_in, a, static_cast<int>(INTERVAL_TYPMOD(precision, INTERVAL_FULL_RANGE))}}}});
@@ -554,7 +554,7 @@ TEST(DatesBesideServer, Intervals) {
 
 TEST(DatesBesideServer, Arithmetic) {
   BesideServer server;
-  Random random(test_seed());
+  Random random(comparison_seed());
   set_style(&server, styles[0]);
   for (const char* zone : {"UTC", "America/New_York", "Australia/Lord_Howe", "Europe/Berlin"}) {
     set_zone(&server, zone);
@@ -583,16 +583,70 @@ TEST(DatesBesideServer, Arithmetic) {
       cases.push_back(unary(timestamp, "", "::timestamptz", a, timestamp_timestamptz, timestamptz_out));
       cases.push_back(unary(date, "", "::timestamptz", a, date_timestamptz, timestamptz_out));
       cases.push_back(unary(timestamp, "", "::date", a, timestamp_date, date_out));
-      cases.push_back({"age(" + quoted(a) + "::timestamp," + quoted(b) + "::timestamp)",
+      cases.push_back({"age(" + sql_literal(a) + "::timestamp," + sql_literal(b) + "::timestamp)",
                        {timestamp_age, interval_out, {{timestamp_in, a}, {timestamp_in, b}}}});
-      cases.push_back({"age(" + quoted(a) + "::timestamptz," + quoted(b) + "::timestamptz)",
+      cases.push_back({"age(" + sql_literal(a) + "::timestamptz," + sql_literal(b) + "::timestamptz)",
                        {timestamptz_age, interval_out, {{timestamptz_in, a}, {timestamptz_in, b}}}});
       std::string days = random.printed("%d", random.below(2000000) - 1000000);
-      cases.push_back({quoted(a) + "::date + " + quoted(days) + "::int4",
+      cases.push_back({sql_literal(a) + "::date + " + sql_literal(days) + "::int4",
                        {date_pli, date_out, {{date_in, a}, {int4in, days}}}});
       cases.push_back(binary(time_type, random.clock(), "+", interval, span, time_pl_interval, time_out));
     }
     server.compare(cases, std::string("arithmetic, TimeZone ") + zone);
+  }
+  restore();
+}
+
+TEST(DatesBesideServer, PartsAndTruncation) {
+  BesideServer server;
+  Random random(comparison_seed());
+  set_style(&server, styles[0]);
+  const char* const units[] = {"microseconds", "milliseconds", "second",     "minute",     "hour",   "day",
+                               "week",         "month",        "quarter",    "year",       "decade", "century",
+                               "millennium",   "isoyear",      "dow",        "isodow",     "doy",    "julian",
+                               "epoch",        "timezone",     "timezone_h", "timezone_m", "YEAR",   "foo",
+                               "now",          "usec",         "mon"};
+  for (const char* zone : {"UTC", "America/New_York", "Australia/Lord_Howe"}) {
+    set_zone(&server, zone);
+    std::vector<Case> cases;
+    std::vector<std::string> moments{"infinity",      "-infinity",          "294276-12-31 23:59:59.999999",
+                                     "4713-01-01 BC", "0001-01-01 BC",      "2000-12-31 23:59:59.999999",
+                                     "2005-01-01",    "2006-01-01",         "2009-12-31",
+                                     "0100-06-01 BC", "2011-03-13 03:30:00"};
+    for (int i = 0; i < 60; i++) {
+      moments.push_back(random.printed("%04d", 1 + random.below(3000)) +
+                        random.printed("-%02d", 1 + random.below(12)) +
+                        random.printed("-%02d ", 1 + random.below(28)) +
+                        random.printed("%02d:", random.below(24)) + random.printed("%02d", random.below(60)) +
+                        random.printed(":07.%06d", random.below(1000000)) + (random.below(5) ? "" : " BC"));
+    }
+    for (const char* unit : units) {
+      for (int i = 0; i < 14; i++) {
+        std::string moment = moments[random.below(i < 4 ? 11 : static_cast<int>(moments.size()))];
+        std::string span = random.any_interval(), clock = random.printed("%02d:", random.below(24)) +
+                                                          random.printed("12:34.%06d", random.below(1000000));
+        auto both = [&](const DateType& type, const std::string& text, PGFunction part, PGFunction extract) {
+          std::string value = sql_literal(text) + "::" + type.name;
+          cases.push_back({"date_part(" + sql_literal(unit) + "," + value + ")",
+                           {part, float8out, {{textin, unit}, {type.in, text}}}});
+          cases.push_back({"extract(" + std::string(unit) + " from " + value + ")",
+                           {extract, numeric_out, {{textin, unit}, {type.in, text}}}});
+        };
+        both(timestamp, moment, timestamp_part, extract_timestamp);
+        both(timestamptz, moment, timestamptz_part, extract_timestamptz);
+        both(interval, span, interval_part, extract_interval);
+        both(time_type, clock, time_part, extract_time);
+        both(timetz, clock + "+05:30", timetz_part, extract_timetz);
+        auto truncation = [&](const DateType& type, const std::string& text, PGFunction function) {
+          cases.push_back({"date_trunc(" + sql_literal(unit) + "," + sql_literal(text) + "::" + type.name + ")",
+                           {function, type.out, {{textin, unit}, {type.in, text}}}});
+        };
+        truncation(timestamp, moment, timestamp_trunc);
+        truncation(timestamptz, moment, timestamptz_trunc);
+        truncation(interval, span, interval_trunc);
+      }
+    }
+    server.compare(cases, std::string("parts, TimeZone ") + zone);
   }
   restore();
 }

@@ -23,18 +23,18 @@ struct NumberType {
 };
 
 Case cast(const NumberType& type, const std::string& text) {
-  return {quoted(text) + "::" + type.name, {nullptr, type.out, {{type.in, text}}}};
+  return {sql_literal(text) + "::" + type.name, {nullptr, type.out, {{type.in, text}}}};
 }
 
 Case binary(const NumberType& type, const char* op, PGFunction function, const std::string& a,
             const std::string& b, PGFunction out = nullptr) {
-  return {quoted(a) + "::" + type.name + " " + op + " " + quoted(b) + "::" + type.name,
+  return {sql_literal(a) + "::" + type.name + " " + op + " " + sql_literal(b) + "::" + type.name,
           {function, out ? out : type.out, {{type.in, a}, {type.in, b}}}};
 }
 
 Case unary(const NumberType& type, const std::string& before, const std::string& after, PGFunction function,
            const std::string& a, PGFunction out) {
-  return {before + quoted(a) + "::" + type.name + after, {function, out, {{type.in, a}}}};
+  return {before + sql_literal(a) + "::" + type.name + after, {function, out, {{type.in, a}}}};
 }
 
 const NumberType int2{"int2", int2in, int2out}, int4{"int4", int4in, int4out}, int8{"int8", int8in, int8out},
@@ -70,7 +70,7 @@ std::string decimal(std::mt19937& random, int most) {
 
 TEST(NumbersBesideServer, IntegersAndIdentifiers) {
   BesideServer server;
-  std::mt19937 random(test_seed());
+  std::mt19937 random(comparison_seed());
   std::vector<std::string> texts{"0",
                                  "-0",
                                  "+5",
@@ -148,15 +148,15 @@ TEST(NumbersBesideServer, IntegersAndIdentifiers) {
     cases.push_back(unary(int4, "-(", ")", int4um, some(32), int4out));
     cases.push_back(unary(int8, "abs(", ")", int8abs, some(64), int8out));
     std::string a = some(16), b = some(40);
-    cases.push_back({"hashint8(" + quoted(b) + ")", {hashint8, int4out, {{int8in, b}}}});
-    cases.push_back({"hashint2(" + quoted(a) + ")", {hashint2, int4out, {{int2in, a}}}});
+    cases.push_back({"hashint8(" + sql_literal(b) + ")", {hashint8, int4out, {{int8in, b}}}});
+    cases.push_back({"hashint2(" + sql_literal(a) + ")", {hashint2, int4out, {{int2in, a}}}});
   }
   server.compare(cases, "integers");
 }
 
 TEST(NumbersBesideServer, Floats) {
   BesideServer server;
-  std::mt19937 random(test_seed());
+  std::mt19937 random(comparison_seed());
   std::vector<std::string> texts{
       "NaN",    "nan",     "Infinity", "-Infinity", "inf",      "-inf",   "+inf",
       "1e308",  "1e309",   "-1e309",   "1e-400",    "4.9e-324", "1e-325", "1e38",
@@ -205,7 +205,7 @@ TEST(NumbersBesideServer, Floats) {
 
 TEST(NumbersBesideServer, Numeric) {
   BesideServer server;
-  std::mt19937 random(test_seed());
+  std::mt19937 random(comparison_seed());
   std::vector<std::string> texts{
       "0",          "-0",       "0.000",    "NaN",      "nan",      "Infinity",
       "-infinity",  "inf",      "-inf",     "+inf",     "",         " ",
@@ -247,17 +247,17 @@ TEST(NumbersBesideServer, Numeric) {
         unary(float4, "", "::numeric", float4_numeric, std::to_string(random() % 100000 / 64.0), numeric_out));
     int scale = static_cast<int>(random() % 20) - 8;
     std::string s = std::to_string(scale);
-    cases.push_back({"round(" + quoted(a) + "::numeric," + s + ")",
+    cases.push_back({"round(" + sql_literal(a) + "::numeric," + s + ")",
                      {numeric_round, numeric_out, {{numeric_in, a}, {int4in, s}}}});
-    cases.push_back({"trunc(" + quoted(a) + "::numeric," + s + ")",
+    cases.push_back({"trunc(" + sql_literal(a) + "::numeric," + s + ")",
                      {numeric_trunc, numeric_out, {{numeric_in, a}, {int4in, s}}}});
-    cases.push_back({"div(" + quoted(a) + "::numeric," + quoted(b) + ")",
+    cases.push_back({"div(" + sql_literal(a) + "::numeric," + sql_literal(b) + ")",
                      {numeric_div_trunc, numeric_out, {{numeric_in, a}, {numeric_in, b}}}});
     int precision = 1 + static_cast<int>(random() % 30), typmod_scale = static_cast<int>(random() % 24) - 6;
     int typmod = ((precision << 16) | (typmod_scale & 0x7ff)) + static_cast<int>(VARHDRSZ);
     cases.push_back(
-        {quoted(a) + "::numeric(" + std::to_string(precision) + "," + std::to_string(typmod_scale) + ")",
-         {nullptr, numeric_out, {{numeric_in, a, typmod}}}});
+        {sql_literal(a) + "::numeric(" + std::to_string(precision) + "," + std::to_string(typmod_scale) + ")",
+         {numeric, numeric_out, {{numeric_in, a}, {int4in, std::to_string(typmod)}}}});
   }
   server.compare(cases, "numeric");
 }
