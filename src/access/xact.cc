@@ -767,7 +767,7 @@ void DefineSavepoint(const char* name) {
 // ---- what may run where ----
 
 void PreventInTransactionBlock(bool isTopLevel, const char* stmtType) {
-  if (IsTransactionBlock() && !IsSubTransaction())
+  if (IsTransactionBlock())
     ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                     errmsg("%s cannot run inside a transaction block", stmtType)));
   if (IsSubTransaction())

@@ -165,7 +165,7 @@ bool check_module(const std::string& module) {
   print_list("not available outside the server (an error when called)", stubs);
   print_list("variables that keep the server's initial value", placeholders);
   print_list("unknown to this host", missing);
-  return missing.empty();
+  return missing.empty() && stubs.empty();
 }
 
 }  // namespace

@@ -30,10 +30,13 @@ inline bool digit(char c) {
 inline bool read_digits(const char* text, std::size_t len, uint64* out) {
   if (len == 0 || len > 18) return false;
   uint64 value = 0;
+  unsigned char worst = 0;  // one look at the end is cheaper than one at each digit
   for (std::size_t i = 0; i < len; i++) {
-    if (!digit(text[i])) return false;
-    value = value * 10 + static_cast<uint64>(text[i] - '0');
+    const unsigned char digit_value = static_cast<unsigned char>(text[i] - '0');
+    worst = digit_value > worst ? digit_value : worst;
+    value = value * 10 + digit_value;
   }
+  if (worst > 9) return false;
   *out = value;
   return true;
 }

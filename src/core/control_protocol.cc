@@ -222,11 +222,11 @@ json error_reply(const Error& error) {
                 {"hint", error.hint}}}};
 }
 
-Result<Request> parse_request(std::string_view line) {
+Result<ControlRequest> parse_request(std::string_view line) {
   json value = json::parse(line.begin(), line.end(), nullptr, false);
   if (value.is_discarded()) return malformed("The request is not JSON.");
   if (!value.is_object()) return malformed("The request is not a JSON object.");
-  Request request;
+  ControlRequest request;
   read(value, "op", request.op);
   if (request.op.empty()) return malformed("The request has no \"op\", or it is not a string.");
   request.arguments = std::move(value);

@@ -83,13 +83,13 @@ nlohmann::json ps_reply(const HostStatus& status, const std::vector<WorkerRow>& 
 nlohmann::json status_reply(const HostStatus& status);
 nlohmann::json error_reply(const Error& error);
 
-struct Request {
+struct ControlRequest {
   std::string op;
   nlohmann::json arguments;  // the whole object
 };
 
 // One line as a request; errors name what is wrong with it.
-Result<Request> parse_request(std::string_view line);
+Result<ControlRequest> parse_request(std::string_view line);
 // One line as a reply: the object, or the error that the host sent.
 Result<nlohmann::json> parse_reply(std::string_view line);
 // One object as a line, with its newline; bytes that are not UTF-8 are
@@ -138,8 +138,8 @@ Result<void> check_peer(int fd);
 // or `stop_fd` (a pidfd, pipe or signalfd; -1: none) is readable. The peer is
 // checked first. A malformed request is answered with an error and ends the
 // connection.
-using RequestHandler = std::function<nlohmann::json(const Request&)>;
-Result<void> serve_control_connection(int fd, const RequestHandler& handler, int stop_fd = -1);
+using ControlHandler = std::function<nlohmann::json(const ControlRequest&)>;
+Result<void> serve_control_connection(int fd, const ControlHandler& handler, int stop_fd = -1);
 
 // The tool's side: a connection to a host.
 class ControlClient {

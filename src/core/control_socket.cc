@@ -65,7 +65,7 @@ Result<bool> send_all(int fd, std::string_view text, int stop_fd) {
   return true;
 }
 
-nlohmann::json answer(const Request& request, const RequestHandler& handler) {
+nlohmann::json answer(const ControlRequest& request, const ControlHandler& handler) {
   try {
     return handler(request);
   } catch (const std::exception& exception) {
@@ -119,7 +119,7 @@ Result<void> check_peer(int fd) {
                .hint = "Run this as the user that runs the host, or as root."};
 }
 
-Result<void> serve_control_connection(int fd, const RequestHandler& handler, int stop_fd) {
+Result<void> serve_control_connection(int fd, const ControlHandler& handler, int stop_fd) {
   Result<void> allowed = check_peer(fd);
   if (!allowed) {
     Result<bool> told = send_all(fd, to_line(error_reply(allowed.error())), stop_fd);
@@ -129,7 +129,7 @@ Result<void> serve_control_connection(int fd, const RequestHandler& handler, int
   char buffer[8192];
   for (;;) {
     while (std::optional<std::string> line = lines.next()) {
-      Result<Request> request = parse_request(*line);
+      Result<ControlRequest> request = parse_request(*line);
       const nlohmann::json reply = request ? answer(*request, handler) : error_reply(request.error());
       Result<bool> sent = send_all(fd, to_line(reply), stop_fd);
       if (!sent) return sent.error();

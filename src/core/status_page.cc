@@ -87,6 +87,8 @@ Result<void> StatusPage::create(int worker_slots, int child_slots) {
   header->postmaster_pid = ::getpid();
   header->row_count = worker_slots;
   header->child_count = static_cast<std::int32_t>(child_count);
+  // As in a server that has just started: what is not known to be over may still be going on.
+  header->upstream_in_recovery.store(1, std::memory_order_relaxed);
   header->started_us = microseconds(std::chrono::system_clock::now());
   return {};
 }

@@ -41,7 +41,7 @@ struct WorkerStatusRow {
 
 struct UpstreamStatus {
   UpstreamLevel level = UpstreamLevel::none;
-  bool in_recovery = false;
+  bool in_recovery = true;  // until known otherwise
   int server_version = 0;  // as PQserverVersion gives it
 };
 

@@ -118,7 +118,7 @@ HostStatus host_status(const ControlBackendFacts& facts) {
   return status;
 }
 
-nlohmann::json answer(const Request& request, const ControlBackendFacts& facts) {
+nlohmann::json answer(const ControlRequest& request, const ControlBackendFacts& facts) {
   if (request.op == "status") return status_reply(host_status(facts));
   if (request.op == "ps") {
     std::vector<WorkerRow> rows;
@@ -150,7 +150,7 @@ UniqueFd open_stop_descriptor() {
 void serve(int connection_fd, const ControlBackendFacts& facts) {
   UniqueFd stop = open_stop_descriptor();
   auto served = serve_control_connection(
-      connection_fd, [&facts](const Request& request) { return answer(request, facts); }, stop.get());
+      connection_fd, [&facts](const ControlRequest& request) { return answer(request, facts); }, stop.get());
   if (!served) log(LogEntry{.message = "control connection: " + served.error().one_line()});
 }
 

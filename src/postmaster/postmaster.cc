@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <vector>
 
@@ -251,8 +252,14 @@ void Postmaster::finish_reset() {
   bgw_reset_shared_memory();
   StatusPage::set_reset_count(++resets_);
   phase_ = Phase::running;
-  for (WorkerRegistry::Worker* worker : registry_.reset()) forget_worker(*worker);
+  // The server drops those that are never restarted at once, and meets the others that are over when it looks
+  // for workers to start.
+  auto over = registry_.reset();
+  std::stable_partition(over.begin(), over.end(), [](auto* worker) { return !worker->spec.restart_after; });
+  auto rest = std::find_if(over.begin(), over.end(), [](auto* worker) { return worker->spec.restart_after; });
+  std::for_each(over.begin(), rest, [this](auto* worker) { forget_worker(*worker); });
   start_workers();
+  std::for_each(rest, over.end(), [this](auto* worker) { forget_worker(*worker); });
   announce_upstream();
 }
 

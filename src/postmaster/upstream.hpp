@@ -8,7 +8,7 @@ extern "C" {
 // until the next reload.
 const char* bgw_upstream_conninfo(void);
 
-// Whether the upstream is a hot standby, as far as known; false while it is unreachable and was never seen.
+// Whether the upstream is in recovery, as far as known: true until the monitor has seen it accept writes.
 bool bgw_upstream_in_recovery(void);
 
 // Whether sessions go to the embedded cluster.

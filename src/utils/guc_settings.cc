@@ -7,6 +7,8 @@
 #include <climits>
 #include <cstring>
 
+#include "bridge/critical.hpp"
+#include "core/conninfo.hpp"
 #include "utils/guc_internal.hpp"
 
 extern "C" {
@@ -75,8 +77,18 @@ static const config_enum_entry client_levels[] = {
     {"log", LOG, false},         {"info", INFO, true},      {"notice", NOTICE, false},
     {"warning", WARNING, false}, {"error", ERROR, false},   {nullptr, 0, false}};
 
-static const config_enum_entry verbosities[] = {{"default", PGERROR_DEFAULT, false},
-                                                {"terse", PGERROR_TERSE, false},
+// A connection string that libpq cannot read would only be found out by the monitor, which cannot give up.
+static bool check_upstream(char** newval, void** extra, GucSource source) {
+  char problem[256];
+  bgw::enter_critical();
+  bool valid = bgw::conninfo_is_valid(*newval, problem, sizeof problem);
+  bgw::leave_critical();
+  if (!valid) GUC_check_errdetail("%s", problem);
+  return valid;
+}
+
+static const config_enum_entry verbosities[] = {{"terse", PGERROR_TERSE, false},
+                                                {"default", PGERROR_DEFAULT, false},
                                                 {"verbose", PGERROR_VERBOSE, false},
                                                 {nullptr, 0, false}};
 
@@ -470,7 +482,8 @@ config_string bgw_string_settings[] = {
              .short_desc = "Connection string or URI of the server that workers' sessions go to.",
              .flags = GUC_SUPERUSER_ONLY},
      .variable = &upstream_conninfo,
-     .boot_val = ""},
+     .boot_val = "",
+     .check_hook = check_upstream},
     {.gen = {.name = "embedded_bindir",
              .context = PGC_POSTMASTER,
              .group = FILE_LOCATIONS,

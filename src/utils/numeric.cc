@@ -115,15 +115,21 @@ NumericVar apply_typmod(const NumericVar& var, int32 typmod) {
                     errdetail("A field with precision %d, scale %d cannot hold an infinite value.", precision,
                               scale)));
   int most_digits = precision - scale;
+  auto overflow = [=] {
+    ereport(ERROR,
+            (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("numeric field overflow"),
+             errdetail("A field with precision %d, scale %d must round to an absolute value less than %s%d.",
+                       precision, scale, most_digits ? "10^" : "", most_digits ? most_digits : 1)));
+  };
+  // Before rounding makes a digit for each place: the exponent in a text can be in the billions.
+  if (var.count > 0 && static_cast<int64>(var.weight) * bgw::kDecimalsPerDigit > most_digits &&
+      var.weight > NUMERIC_MAX_PRECISION)
+    overflow();
   NumericVar rounded = bgw::numeric_var_round(var, scale);
   if (rounded.count > 0) {
     int digits = (rounded.weight + 1) * bgw::kDecimalsPerDigit;
     for (int first = rounded.digit[0]; first < 1000; first *= 10) digits--;
-    if (digits > most_digits)
-      ereport(ERROR,
-              (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("numeric field overflow"),
-               errdetail("A field with precision %d, scale %d must round to an absolute value less than %s%d.",
-                         precision, scale, most_digits ? "10^" : "", most_digits ? most_digits : 1)));
+    if (digits > most_digits) overflow();
   }
   return rounded;
 }

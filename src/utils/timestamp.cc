@@ -272,7 +272,9 @@ Datum clock_timestamp(PG_FUNCTION_ARGS) {
 
 // Both results are zero when stop_time is not later.
 void TimestampDifference(TimestampTz start_time, TimestampTz stop_time, long* secs, int* microsecs) {
-  TimestampTz difference = stop_time > start_time ? stop_time - start_time : 0;
+  TimestampTz difference = 0;
+  if (stop_time > start_time && __builtin_sub_overflow(stop_time, start_time, &difference))
+    difference = PG_INT64_MAX;
   *secs = static_cast<long>(difference / USECS_PER_SEC);
   *microsecs = static_cast<int>(difference % USECS_PER_SEC);
 }
@@ -288,7 +290,9 @@ long TimestampDifferenceMilliseconds(TimestampTz start_time, TimestampTz stop_ti
 }
 
 bool TimestampDifferenceExceeds(TimestampTz start_time, TimestampTz stop_time, int msec) {
-  return stop_time - start_time >= msec * INT64CONST(1000);
+  int64 difference;
+  if (__builtin_sub_overflow(stop_time, start_time, &difference)) return stop_time > start_time;
+  return difference >= msec * INT64CONST(1000);
 }
 
 TimestampTz time_t_to_timestamptz(pg_time_t tm) {

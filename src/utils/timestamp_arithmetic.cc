@@ -63,10 +63,11 @@ Timestamp add(Timestamp value, const Interval* span, bool with_zone) {
 }
 
 Timestamp subtract(Timestamp value, const Interval* span, bool with_zone) {
+  // The most negative parts stay what they are, as in the server.
   Interval negated;
-  negated.month = -span->month;
-  negated.day = -span->day;
-  negated.time = -span->time;
+  negated.month = static_cast<int32>(0 - static_cast<uint32>(span->month));
+  negated.day = static_cast<int32>(0 - static_cast<uint32>(span->day));
+  negated.time = static_cast<int64>(0 - static_cast<uint64>(span->time));
   return add(value, &negated, with_zone);
 }
 

@@ -26,11 +26,12 @@ def mask(text):
 
 
 def own_lines(lines):
-    """A worker's lines without what the server itself says at DEBUG while it runs SQL: that is in the upstream's log."""
+    """A worker's lines without what the server itself says at DEBUG while it runs SQL (in a host's case that is in the
+    upstream's log), and without its warnings about things it leaked, which a host does not have."""
     kept, dropping = [], False
     for level, text in lines:
         if level not in ("DETAIL", "HINT", "CONTEXT", "QUERY", "STATEMENT", "LOCATION"):
-            dropping = level == "DEBUG" and not text.startswith("probe: ")
+            dropping = (level == "DEBUG" and not text.startswith("probe: ")) or "reference leak" in text
         if not dropping:
             kept.append((level, mask(text)))
     return kept

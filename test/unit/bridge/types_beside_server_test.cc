@@ -16,6 +16,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 }
@@ -231,6 +232,17 @@ TEST(TypesBesideServer, Json) {
                                           "abc ä"};
   compare("json", texts);
   compare("jsonb", texts);
+}
+
+TEST(TypesBesideServer, PrettyJson) {
+  for (const char* json :
+       {"{}", "[]", "1", "\"a\"", "[1, 2]", "{\"a\": {\"b\": [1, {\"c\": null}]}, \"d\": []}", "[[], {}]"}) {
+    PGresult* result = PQexec(server(), ("SELECT jsonb_pretty(" + literal(json) + ")").c_str());
+    const Datum value = OidInputFunctionCall(F_JSONB_IN, pstrdup(json), InvalidOid, -1);
+    const Datum pretty = OidFunctionCall1(F_JSONB_PRETTY, value);
+    EXPECT_STREQ(text_to_cstring(DatumGetTextPP(pretty)), PQgetvalue(result, 0, 0));
+    PQclear(result);
+  }
 }
 
 // --- stored rows ---

@@ -77,13 +77,13 @@ TEST(ControlProtocol, BytesThatAreNotTextAreSentAllTheSame) {
 TEST(ControlProtocol, MalformedRequestsAreErrors) {
   for (const char* text : {"", "{", "[]", "null", "\"ps\"", "{}", "{\"op\":1}", "{\"op\":\"\"}",
                            "{\"op\":\"ps\"} x", "\xff\xff", "{\"op\":\"ps\""}) {
-    bgw::Result<bgw::Request> request = bgw::parse_request(text);
+    bgw::Result<bgw::ControlRequest> request = bgw::parse_request(text);
     ASSERT_FALSE(request) << text;
     EXPECT_EQ(request.error().sqlstate, "08P01");
   }
-  bgw::Result<bgw::Request> deep = bgw::parse_request(std::string(100'000, '[') + std::string(100'000, ']'));
+  bgw::Result<bgw::ControlRequest> deep = bgw::parse_request(std::string(100'000, '[') + std::string(100'000, ']'));
   EXPECT_FALSE(deep);
-  bgw::Result<bgw::Request> good = bgw::parse_request("{\"op\":\"wake\",\"name\":\"w\"}\r");
+  bgw::Result<bgw::ControlRequest> good = bgw::parse_request("{\"op\":\"wake\",\"name\":\"w\"}\r");
   ASSERT_TRUE(good);
   EXPECT_EQ(good->op, "wake");
   EXPECT_EQ(good->arguments["name"], "w");
@@ -175,7 +175,7 @@ class Served {
         if (!fd || !*fd) continue;
         bgw::Result<void> served =
             bgw::serve_control_connection((*fd)->get(),
-                                          [](const bgw::Request& request) {
+                                          [](const bgw::ControlRequest& request) {
                                             if (request.op == "throw")
                                               return json{{"ok", request.arguments.at("absent")}};
                                             if (request.op == "big")
@@ -262,7 +262,7 @@ TEST(ControlSocket, EndsWhenTheHostDoes) {
   const pid_t backend = fork_running([&] {
     close(ends[1]);
     EXPECT_TRUE(bgw::serve_control_connection(
-        sockets[0], [](const bgw::Request&) { return json(); }, ends[0]));
+        sockets[0], [](const bgw::ControlRequest&) { return json(); }, ends[0]));
   });
   close(ends[1]);
   EXPECT_EQ(wait_for_exit(backend), 0);

@@ -66,7 +66,7 @@ class ControlTool : public ::testing::Test {
     ASSERT_TRUE(wait_for([&] { return exists(data_ + "/run/control.sock"); }));
   }
 
-  static json answer(const bgw::Request& request) {
+  static json answer(const bgw::ControlRequest& request) {
     bgw::HostStatus status{.pid = getpid(),
                            .started = 1.0,
                            .state = "running",
@@ -263,7 +263,7 @@ TEST(ControlToolHelper, DISABLED_ActsAsAHost) {
   while (sigtimedwait(&signals, nullptr, &soon) != SIGINT) {
     bgw::Result<std::optional<bgw::FileDescriptor>> fd = bgw::accept_control_connection(listening->get());
     if (!fd || !*fd) continue;
-    bgw::Result<void> served = bgw::serve_control_connection((*fd)->get(), [&](const bgw::Request&) {
+    bgw::Result<void> served = bgw::serve_control_connection((*fd)->get(), [&](const bgw::ControlRequest&) {
       return bgw::status_reply({.pid = getpid(), .state = ++asked < 3 ? "starting" : "running"});
     });
     EXPECT_TRUE(served);

@@ -129,7 +129,6 @@ TEST_F(NumbersAndDatesRoundTrip, IntervalsInEveryStyle) {
       span.month = static_cast<int32>(bits()) >> (i % 32);
       span.day = static_cast<int32>(bits()) >> (i % 29);
       span.time = static_cast<int64>(bits()) >> (12 + i % 40);
-      // Verbose output gives the sign of the whole once, so its first part cannot be the most negative one.
       Interval* found = DatumGetIntervalP(again(interval_in, interval_out, IntervalPGetDatum(&span)));
       EXPECT_EQ(found->month, span.month);
       EXPECT_EQ(found->day, span.day);

@@ -1,0 +1,12 @@
+// Reading connection strings without connecting.
+#pragma once
+
+#include <cstddef>
+
+namespace bgw {
+
+// Whether libpq accepts `text` as a connection string or URI (an empty one is accepted). If not, libpq's
+// reason, one line, is put into `problem`, of `size` bytes.
+bool conninfo_is_valid(const char* text, char* problem, std::size_t size) noexcept;
+
+}  // namespace bgw
