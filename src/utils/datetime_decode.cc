@@ -243,8 +243,8 @@ int FieldReader::read_number_field(int i, int* dtype, int* found) {
     return read_number(text, false, seen_for_numbers(), found);
   }
   if (point != nullptr && !(seen_ & DTK_DATE_M)) return read_date(text, found);
-  bool run_together =
-      point != nullptr ? before_point > 2 : length >= 6 && (!(seen_ & DTK_DATE_M) || !(seen_ & DTK_TIME_M));
+  bool run_together = (point != nullptr && before_point > 2) ||
+                      (length >= 6 && (!(seen_ & DTK_DATE_M) || !(seen_ & DTK_TIME_M)));
   if (run_together) {
     int kind = read_run_together(text, seen_, found);
     return kind < 0 ? kind : 0;

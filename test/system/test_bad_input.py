@@ -198,7 +198,7 @@ def test_check_module(space):
     assert "CreateCheckPoint" in bad.stdout + bad.stderr
     missing = space.run([space.program("bgworkerd"), "--check", "/nonexistent.so"], check=False)
     assert missing.returncode != 0
-    assert "No such file or directory" in missing.stderr
+    assert "No such file or directory" in missing.stdout
 
 
 # --- settings ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def show(space, as_root, data):
     demo.log.wait_for(r"spi_example 1 looks after")
     mark = demo.log.mark()
     demo.log.wait_for(r"hello_world +\d+ ", start=mark)
-    demo.log.wait_for(r"spi_example 2 +\d+ ", start=mark)
+    demo.log.wait_for(r"spi_example 2 +spi_example +\d+ ", start=mark)
     demo.send(signal.SIGINT)
     assert demo.wait_exit() == 0
     demo.log.wait_for(r"database system is shut down")

@@ -58,7 +58,7 @@ TEST_F(XactTest, Subtransactions) {
   MemoryContextSwitchTo(outer);
   code_of("INSERT INTO x2 VALUES (3)");
   Caught c = run("VACUUM");
-  EXPECT_EQ(c.message, "VACUUM cannot run inside a subtransaction");
+  EXPECT_EQ(c.message, "VACUUM cannot run inside a transaction block");
   ReleaseCurrentSubTransaction();
   MemoryContextSwitchTo(outer);
   EXPECT_EQ(GetCurrentTransactionNestLevel(), 1);

@@ -100,7 +100,7 @@ void BesideServer::compare(const std::vector<Case>& cases, const std::string& wh
 
 unsigned comparison_seed() {
   const char* given = getenv("BGW_TEST_SEED");
-  unsigned seed = given ? static_cast<unsigned>(strtoul(given, nullptr, 10)) : std::random_device{}();
+  unsigned seed = given ? static_cast<unsigned>(strtoul(given, nullptr, 10)) : 20000101;
   printf("BGW_TEST_SEED=%u\n", seed);
   return seed;
 }

@@ -57,7 +57,8 @@ class BesideServer {
   Connection connection_;
 };
 
-// The seed of this run: BGW_TEST_SEED, or a new one; printed.
+// The seed of this run: BGW_TEST_SEED, or a fixed one, because nonsense text now and then finds a corner that
+// differs and that should be found on purpose, not in somebody else's change. Printed.
 unsigned comparison_seed();
 
 // An SQL literal.
