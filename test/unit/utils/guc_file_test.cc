@@ -80,7 +80,7 @@ TEST_F(GucFileTest, BadValueOnReload) {  // G-11
       reload("log_line_prefix = 'b'\nlog_error_verbosity = loud\nbgworkerd.prepare_threshold = -1\n"),
       ElementsAre("LOG 00000 parameter \"log_line_prefix\" changed to \"b\"",
                   "LOG 22023 invalid value for parameter \"log_error_verbosity\": \"loud\" | Available values: "
-                  "default, terse, verbose.",
+                  "terse, default, verbose.",
                   "LOG 22023 -1 is outside the valid range for parameter \"bgworkerd.prepare_threshold\" (0 "
                   ".. 2147483647)",
                   "LOG F0000 configuration file \"DIR/bgworkerd.conf\" contains errors; unaffected changes "
