@@ -2,13 +2,9 @@
 // (src/storage/latch.cc), used by the session through a function pointer so that core stays free of it.
 #pragma once
 
-namespace bgw {
+#include "core/wait.hpp"
 
-enum class WaitOutcome {
-  ready,        // the descriptor is ready for one of the events asked for (or has an error or hang-up)
-  timeout,      // the time is over
-  interrupted,  // an interrupt is pending (InterruptPending, exit_deferred): the caller must act on it
-};
+namespace bgw {
 
 // Sleeps until `fd` is ready for `poll_events` (POLLIN, POLLOUT), `timeout_ms` is over (-1: no limit), or a
 // signal handler has left something to do. Signals are let through only while asleep, so none is missed

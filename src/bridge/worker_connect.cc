@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/wait.hpp"
 #include "core/session.hpp"
 #include "utils/timezone_internal.hpp"
 

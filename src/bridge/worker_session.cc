@@ -8,6 +8,8 @@
 #include <new>
 #include <optional>
 
+#include "bridge/wait.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "access/xact.h"

@@ -21,7 +21,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/result.hpp"
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 namespace bgw {
 
@@ -123,11 +123,11 @@ class LineBuffer {
 // The listening socket (non-blocking, close-on-exec, mode 0600) at `path`; a
 // socket left behind there is replaced, so call it with the lock file held.
 // Errors: path too long, not a socket, a system call's.
-Result<FileDescriptor> listen_control_socket(const std::string& path);
+Result<UniqueFd> listen_control_socket(const std::string& path);
 
 // Takes one connection: close-on-exec, blocking. No value when nobody is there
 // any more.
-Result<std::optional<FileDescriptor>> accept_control_connection(int listening_fd);
+Result<std::optional<UniqueFd>> accept_control_connection(int listening_fd);
 
 // Whether the peer of a connection may command this host: root, or the user
 // this process runs as.
@@ -150,8 +150,8 @@ class ControlClient {
   Result<nlohmann::json> ask(const nlohmann::json& request, std::chrono::milliseconds timeout);
 
  private:
-  explicit ControlClient(FileDescriptor fd) : fd_(std::move(fd)) {}
-  FileDescriptor fd_;
+  explicit ControlClient(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
   LineBuffer lines_;
 };
 

@@ -75,7 +75,7 @@ nlohmann::json answer(const ControlRequest& request, const ControlHandler& handl
 
 }  // namespace
 
-Result<FileDescriptor> listen_control_socket(const std::string& path) {
+Result<UniqueFd> listen_control_socket(const std::string& path) {
   Result<sockaddr_un> address = address_of(path);
   if (!address) return address.error();
   struct stat info;
@@ -85,7 +85,7 @@ Result<FileDescriptor> listen_control_socket(const std::string& path) {
           .message = "\"" + path + "\" exists but is not a socket", .sqlstate = "42809", .hint = "Remove it."};
     if (unlink(path.c_str()) != 0) return file_error("remove socket", path);
   }
-  FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return socket_error("create control socket");
   const mode_t before = umask(0177);
   const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address));
@@ -97,12 +97,12 @@ Result<FileDescriptor> listen_control_socket(const std::string& path) {
   return fd;
 }
 
-Result<std::optional<FileDescriptor>> accept_control_connection(int listening_fd) {
+Result<std::optional<UniqueFd>> accept_control_connection(int listening_fd) {
   for (;;) {
-    FileDescriptor fd(accept4(listening_fd, nullptr, nullptr, SOCK_CLOEXEC));
-    if (fd) return std::optional<FileDescriptor>(std::move(fd));
+    UniqueFd fd(accept4(listening_fd, nullptr, nullptr, SOCK_CLOEXEC));
+    if (fd) return std::optional<UniqueFd>(std::move(fd));
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == ECONNABORTED) return std::optional<FileDescriptor>();
+    if (errno == EAGAIN || errno == ECONNABORTED) return std::optional<UniqueFd>();
     return socket_error("accept control connection");
   }
 }
@@ -155,7 +155,7 @@ Result<ControlClient> ControlClient::connect(const std::string& socket_path,
   if (!address) return address.error();
   const Clock::time_point end = Clock::now() + timeout;
   for (;;) {
-    FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return socket_error("create socket");
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0)
       return ControlClient(std::move(fd));

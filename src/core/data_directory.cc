@@ -16,7 +16,7 @@
 #include <memory>
 #include <vector>
 
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 namespace bgw {
 
@@ -66,7 +66,7 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
 }
 
 Result<void> write_file(const std::string& path, std::string_view text, uid_t uid, gid_t gid) {
-  FileDescriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return file_error("create file", path);
   while (!text.empty()) {
     const ssize_t written = write(fd.get(), text.data(), text.size());
@@ -104,7 +104,7 @@ Result<void> make_parents(const std::string& path, uid_t uid, gid_t gid, std::ve
 }
 
 Result<void> sync_directory(const std::string& path) {
-  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return file_error("open directory", path);
   if (fsync(fd.get()) != 0 && errno != EINVAL) return file_error("fsync directory", path);
   return {};
@@ -120,7 +120,7 @@ Result<void> fill(const std::string& path, uid_t uid, gid_t gid, std::string_vie
 }
 
 Result<std::string> read_version(const std::string& path) {
-  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return file_error("open file", path);
   char text[64];
   const ssize_t got = read(fd.get(), text, sizeof(text));

@@ -26,7 +26,7 @@
 
 #include "core/data_directory.hpp"
 #include "core/log.hpp"
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 extern char** environ;
 
@@ -115,12 +115,12 @@ Result<pid_t> spawn(Command command) {
   std::vector<std::string> environment = clean_environment();
   std::vector<char*> argv = pointers(command.arguments);
   std::vector<char*> envp = pointers(environment);
-  FileDescriptor null_fd(open("/dev/null", O_RDWR | O_CLOEXEC));
+  UniqueFd null_fd(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null_fd) return file_error("open file", "/dev/null");
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0)
     return Error{.message = std::string("could not create pipe: ") + std::strerror(errno), .sqlstate = "58000"};
-  FileDescriptor reading(ends[0]), writing(ends[1]);
+  UniqueFd reading(ends[0]), writing(ends[1]);
 
   // No handler of the postmaster's may run in the child before its dispositions are reset.
   sigset_t all, before;
@@ -172,7 +172,7 @@ Result<void> remove_tree(const std::string& path) {
 }
 
 Result<void> write_file(const std::string& path, std::string_view text, int flags) {
-  FileDescriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600));
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600));
   if (!fd) return file_error("open file", path);
   while (!text.empty()) {
     const ssize_t written = write(fd.get(), text.data(), text.size());
@@ -188,7 +188,7 @@ Result<void> write_file(const std::string& path, std::string_view text, int flag
 }
 
 Result<void> sync_directory(const std::string& path) {
-  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || (fsync(fd.get()) != 0 && errno != EINVAL)) return file_error("fsync directory", path);
   return {};
 }

@@ -14,7 +14,7 @@
 #include <map>
 #include <thread>
 
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 namespace bgw {
 
@@ -51,7 +51,7 @@ class Child {
 
  private:
   pid_t pid_;
-  FileDescriptor fd_;
+  UniqueFd fd_;
   bool gone_ = false;
 };
 
@@ -124,7 +124,7 @@ int guard_children_after_death(const ChildrenFunction& children, std::chrono::mi
 }
 
 struct Guardian::State {
-  FileDescriptor stop;
+  UniqueFd stop;
   std::thread thread;
 };
 

@@ -100,7 +100,7 @@ Result<LockFile> LockFile::acquire(const std::string& data_directory, const std:
                                    const std::string& version) {
   const std::string path = data_directory + "/" + lock_file_name;
   for (int attempt = 0; attempt < 100; attempt++) {
-    FileDescriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return file_error("create lock file", path);
 
     struct flock lock = whole_file(F_WRLCK);
@@ -159,7 +159,7 @@ LockFile::~LockFile() {
 
 Result<std::optional<LockFileContents>> find_lock_holder(const std::string& data_directory) {
   const std::string path = data_directory + "/" + lock_file_name;
-  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) {
     if (errno == ENOENT) return std::optional<LockFileContents>();
     const bool denied = errno == EACCES;

@@ -22,7 +22,7 @@
 #include <string>
 
 #include "core/result.hpp"
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 namespace bgw {
 
@@ -62,7 +62,7 @@ class LockFile {
   const std::optional<LockFileContents>& left_behind() const { return left_behind_; }
 
  private:
-  FileDescriptor fd_;
+  UniqueFd fd_;
   std::string path_;
   pid_t owner_ = 0;
   std::optional<LockFileContents> left_behind_;

@@ -12,7 +12,7 @@
 
 #include "core/log.hpp"
 #include "core/monitor.hpp"
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 namespace bgw {
 
@@ -63,7 +63,7 @@ int run_monitor(const MonitorProcess& process) {
   sigaddset(&urgent, SIGTERM);
   sigaddset(&urgent, SIGQUIT);
   sigprocmask(SIG_SETMASK, &wanted, nullptr);
-  FileDescriptor signals(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  UniqueFd signals(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals) {
     log({.level = LogLevel::error, .message = "could not create signal descriptor of the monitor"});
     return 1;

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "bridge/wait.hpp"
+#include "core/wait.hpp"
 #include "core/prepared_cache.hpp"
 #include "core/server_message.hpp"
 

@@ -61,6 +61,19 @@ def test_spi_example(space):
     assert results[0] == results[1]
 
 
+def test_notification_wakes_a_worker(space):
+    """A NOTIFY on a channel of bgworkerd.wake_channels ends the wait of a worker that would sleep for an hour."""
+    upstream = space.postgres("upstream").start()
+    host = space.host(upstream=upstream, settings={
+        "shared_preload_libraries": "spi_example", "spi_example.naptime": "3600s", "spi_example.workers": 1,
+        "bgworkerd.wake_channels": "fold, other"}).start()
+    host.log.wait_for(r"spi_example 1 looks after spi_example1.counted")
+    upstream.sql("INSERT INTO spi_example1.counted VALUES ('delta', 7)")
+    upstream.sql("NOTIFY fold")
+    host.log.wait_for(r"spi_example1.counted: total is now 7, 1 deltas folded in")
+    assert host.stop() == 0
+
+
 def test_spi_example_comes_back(space):
     """SIGTERM ends one worker; it is back after its restart time and goes on where it was."""
     upstream = space.postgres("upstream").start()

@@ -24,7 +24,7 @@
 namespace bgworkerctl {
 
 using bgw::Error;
-using bgw::FileDescriptor;
+using bgw::UniqueFd;
 using bgw::Result;
 using Clock = std::chrono::steady_clock;
 
@@ -33,8 +33,8 @@ namespace {
 constexpr milliseconds look_again{50};
 constexpr std::size_t most_log_shown = 4000;
 
-FileDescriptor open_process(pid_t pid) {
-  return FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0u)));
+UniqueFd open_process(pid_t pid) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0u)));
 }
 
 Result<std::string> owner_name(const std::string& data_directory) {
@@ -65,9 +65,9 @@ Result<std::string> owner_name(const std::string& data_directory) {
   umask(077);
   if (own_log && mkdir((data_directory + "/log").c_str(), 0700) != 0 && errno != EEXIST)
     give_up(bgw::file_error("create directory", data_directory + "/log"));
-  FileDescriptor log(open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  UniqueFd log(open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!log) give_up(bgw::file_error("open log file", log_file));
-  FileDescriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null || dup2(null.get(), STDIN_FILENO) < 0) give_up(bgw::file_error("open file", "/dev/null"));
 
   std::vector<std::string> arguments = {options.program, "-D", data_directory};
@@ -88,7 +88,7 @@ Result<std::string> owner_name(const std::string& data_directory) {
 
 // What the host has written to its log since `from`; the last part of it.
 std::string log_since(const std::string& log_file, off_t from) {
-  FileDescriptor fd(open(log_file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd(open(log_file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info;
   if (!fd || fstat(fd.get(), &info) != 0 || info.st_size <= from) return "";
   std::string text(static_cast<std::size_t>(std::min<off_t>(info.st_size - from, most_log_shown)), '\0');
@@ -122,7 +122,7 @@ void Progress::end(const std::string& how) {
 }
 
 Result<void> signal_host(const std::string& data_directory, const bgw::LockFileContents& host, int signal) {
-  FileDescriptor process = open_process(host.pid);
+  UniqueFd process = open_process(host.pid);
   Result<std::optional<bgw::LockFileContents>> holder = bgw::find_lock_holder(data_directory);
   if (!holder) return holder.error();
   if (!*holder || (*holder)->pid != host.pid)
@@ -141,7 +141,7 @@ Result<void> signal_host(const std::string& data_directory, const bgw::LockFileC
 bool wait_for_end(const std::string& data_directory, pid_t pid, milliseconds timeout, bool show_progress) {
   Progress progress("waiting for the host to stop", show_progress);
   const Clock::time_point end = Clock::now() + timeout;
-  FileDescriptor process = open_process(pid);
+  UniqueFd process = open_process(pid);
   for (;;) {
     bool gone = false;
     if (process) {

@@ -164,14 +164,14 @@ namespace {
 class Served {
  public:
   explicit Served(const std::string& path, int stop_fd = -1) {
-    bgw::Result<bgw::FileDescriptor> listening = bgw::listen_control_socket(path);
+    bgw::Result<bgw::UniqueFd> listening = bgw::listen_control_socket(path);
     EXPECT_TRUE(listening) << listening.error().one_line();
     listening_ = std::move(*listening);
     pid_ = fork_running([&] {
       for (;;) {
         pollfd item{listening_.get(), POLLIN, 0};
         poll(&item, 1, -1);
-        bgw::Result<std::optional<bgw::FileDescriptor>> fd = bgw::accept_control_connection(listening_.get());
+        bgw::Result<std::optional<bgw::UniqueFd>> fd = bgw::accept_control_connection(listening_.get());
         if (!fd || !*fd) continue;
         bgw::Result<void> served =
             bgw::serve_control_connection((*fd)->get(),
@@ -193,7 +193,7 @@ class Served {
   }
 
  private:
-  bgw::FileDescriptor listening_;
+  bgw::UniqueFd listening_;
   pid_t pid_ = 0;
 };
 

@@ -46,7 +46,7 @@ class ControlTool : public ::testing::Test {
       sigprocmask(SIG_BLOCK, &signals, nullptr);
       const std::string socket = *bgw::control_socket_path(data_);
       bgw::Result<bgw::LockFile> lock = bgw::LockFile::acquire(data_, socket, "0.1");
-      bgw::Result<bgw::FileDescriptor> listening = bgw::listen_control_socket(socket);
+      bgw::Result<bgw::UniqueFd> listening = bgw::listen_control_socket(socket);
       ASSERT_TRUE(lock);
       ASSERT_TRUE(listening);
       for (;;) {
@@ -57,7 +57,7 @@ class ControlTool : public ::testing::Test {
           lock->release();
           return;
         }
-        bgw::Result<std::optional<bgw::FileDescriptor>> fd = bgw::accept_control_connection(listening->get());
+        bgw::Result<std::optional<bgw::UniqueFd>> fd = bgw::accept_control_connection(listening->get());
         if (!fd || !*fd) continue;
         bgw::Result<void> served = bgw::serve_control_connection((*fd)->get(), answer);
         EXPECT_TRUE(served);
@@ -256,12 +256,12 @@ TEST(ControlToolHelper, DISABLED_ActsAsAHost) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   const std::string socket = *bgw::control_socket_path(data);
   bgw::Result<bgw::LockFile> lock = bgw::LockFile::acquire(data, socket, "0.1");
-  bgw::Result<bgw::FileDescriptor> listening = bgw::listen_control_socket(socket);
+  bgw::Result<bgw::UniqueFd> listening = bgw::listen_control_socket(socket);
   ASSERT_TRUE(lock && listening);
   int asked = 0;
   const timespec soon{0, 10'000'000};
   while (sigtimedwait(&signals, nullptr, &soon) != SIGINT) {
-    bgw::Result<std::optional<bgw::FileDescriptor>> fd = bgw::accept_control_connection(listening->get());
+    bgw::Result<std::optional<bgw::UniqueFd>> fd = bgw::accept_control_connection(listening->get());
     if (!fd || !*fd) continue;
     bgw::Result<void> served = bgw::serve_control_connection((*fd)->get(), [&](const bgw::ControlRequest&) {
       return bgw::status_reply({.pid = getpid(), .state = ++asked < 3 ? "starting" : "running"});

@@ -10,7 +10,7 @@
 
 #include "core/embedded_upstream.hpp"
 #include "core/process_support.hpp"
-#include "port/file_descriptor.hpp"
+#include "port/fd.hpp"
 
 using namespace bgw_test;
 using bgw::EmbeddedUpstream;
@@ -107,7 +107,7 @@ class DeafPort {
   int port = 0;
 
  private:
-  bgw::FileDescriptor fd_;
+  bgw::UniqueFd fd_;
 };
 
 std::string states(const std::vector<UpstreamReport>& reports) {
