@@ -332,7 +332,8 @@ static void repeat_history(config_generic* record, const config_string* placehol
   if (record->stack != before) record->stack->nest_level = entry->nest_level;
 }
 
-// Puts a complete, not yet initialised record into the table, in a placeholder's stead if there is one.
+// Puts a complete, not yet initialised record into the table, in a placeholder's stead if there is one. That
+// the name is free otherwise has been checked by new_custom().
 static void define(config_generic* record) {
   config_generic* existing = look_up(record->name);
   if (existing == nullptr) {
@@ -340,10 +341,6 @@ static void define(config_generic* record) {
     insert(record);
     return;
   }
-  if ((existing->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
-    ereport(ERROR,
-            (errcode(ERRCODE_INTERNAL_ERROR), errmsg("attempt to redefine parameter \"%s\"", record->name)));
-
   initialise(record);
   guc_records[lower_bound(record->name)] = record;
 
@@ -365,6 +362,10 @@ static Record* new_custom(const char* name, const char* short_desc, const char* 
   if (context == PGC_POSTMASTER && !process_shared_preload_libraries_in_progress)
     elog(FATAL, "cannot create PGC_POSTMASTER variables after startup");
   if ((flags & GUC_LIST_QUOTE) != 0) elog(FATAL, "extensions cannot define GUC_LIST_QUOTE variables");
+  // Before anything is allocated: who catches this error must have lost nothing.
+  const config_generic* existing = look_up(name);
+  if (existing != nullptr && (existing->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("attempt to redefine parameter \"%s\"", name)));
 
   auto conf = static_cast<Record*>(std::memset(guc_allocate(sizeof(Record)), 0, sizeof(Record)));
   conf->gen.name = guc_strdup(name);
