@@ -36,7 +36,7 @@ DEADLINE = 15 * SLOW
 PREFIX = "[%p|%b] "
 LINE = re.compile(r"^\[(\d+)\|([^\]]*)\] ([A-Z0-9]+):  (.*)$", re.S)
 
-CRASH = re.compile(r"was terminated by signal|PANIC:|AddressSanitizer|LeakSanitizer|runtime error:|"
+CRASH = re.compile(r"was terminated by signal|PANIC:|ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|"
                    r"terminating any other active server processes|double free|corrupted")
 
 PR_SET_CHILD_SUBREAPER = 36
