@@ -120,9 +120,14 @@ def main():
         return not only or name in only
 
     if wanted("restart"):
-        bench.figure("exit(1) -> running again, p50", "us", "<= 0.20",
-                     lambda: bench.in_host(bench.log_figure("restart_p50"), mode="restart", rounds=500),
-                     lambda: bench.in_server(bench.log_figure("restart_p50"), mode="restart", rounds=500))
+        # A worker that has lived for a few milliseconds, and one that fails at once, again and again.
+        for title, lifetime, rounds in (("exit(1) -> running again, p50", 5000, 300),
+                                        ("exit(1) -> running again, back to back", 0, 500)):
+            bench.figure(title, "us", "<= 0.20",
+                         lambda life=lifetime, n=rounds: bench.in_host(bench.log_figure("restart_p50"), mode="restart",
+                                                                       rounds=n, lifetime_us=life),
+                         lambda life=lifetime, n=rounds: bench.in_server(bench.log_figure("restart_p50"),
+                                                                         mode="restart", rounds=n, lifetime_us=life))
     if wanted("latch"):
         bench.figure("latch round trip between two workers", "us", "<= 0.60",
                      lambda: bench.in_host(bench.log_figure("latch_round_trip"), mode="latch", rounds=30000),

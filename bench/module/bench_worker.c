@@ -49,6 +49,7 @@ static BenchShared *shared;
 static char *mode;
 static int	workers;
 static int	rounds;
+static int	lifetime_us;
 static char *query;
 static char *database;
 static shmem_request_hook_type previous_request_hook;
@@ -121,6 +122,8 @@ _PG_init(void)
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("bench_worker.rounds", "Repetitions.", NULL, &rounds, 1000, 1, MAX_ROUNDS,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bench_worker.lifetime_us", "How long a worker of the restart measurement lives.", NULL,
+							&lifetime_us, 0, 0, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("bench_worker.query", "The statement of the spi measurement.", NULL, &query,
 							   "SELECT 1", PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("bench_worker.database", "The database of the spi measurement.", NULL, &database,
@@ -162,6 +165,8 @@ bench_restart_main(Datum arg)
 		elog(LOG, "bench restart_p50 %.3f us", shared->restart_ns[limit / 2] / 1e3);
 		proc_exit(0);
 	}
+	if (lifetime_us > 0)
+		pg_usleep(lifetime_us);
 	shared->exited_at = now_ns();
 	proc_exit(1);
 }
