@@ -180,9 +180,10 @@ do_settings(const char *argument)
 	attempt("redefine", redefine);
 	SetConfigOption("fresh.placeholder", "kept", PGC_SUSET, PGC_S_SESSION);
 	SAY("placeholder %s", GetConfigOption("fresh.placeholder", false, false));
-	SAY("settings done");
+	/* before the line that a test waits for: until then a SIGHUP is ignored, hence lost */
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	SAY("settings done");
 	for (int round = 1;;)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0, PG_WAIT_EXTENSION);
