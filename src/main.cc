@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bridge/check_module.hpp"
+#include "postmaster/last_words.hpp"
 #include "postmaster/postmaster_main.hpp"
 
 extern "C" {
@@ -29,6 +30,7 @@ void leave_without_library_destructors([[maybe_unused]] int status, void*) {
 #ifndef __SANITIZE_ADDRESS__  // its leak check is a library destructor
   if (!IsUnderPostmaster) return;
   fflush(nullptr);
+  if (IsBackgroundWorker && getpid() == MyProcPid) bgw::say_last_words(status);  // not for what a worker has forked
   _exit(status);
 #endif
 }

@@ -4,6 +4,7 @@
 // list is inherited by fork: what the postmaster preloaded is not initialised again in a child. Entered by
 // the postmaster before any child exists, and by children. C style throughout: every function may raise.
 #include "bridge/critical.hpp"
+#include "core/libpq_library.hpp"
 
 #include <dlfcn.h>
 #include <sys/stat.h>
@@ -41,6 +42,11 @@ const Pg_magic_struct server_magic = PG_MODULE_MAGIC_DATA;
 void* open_library(const char* path) {
   bgw::enter_critical();
   void* handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+  // Two names that the server exports are libpq's here, which is loaded only where it is needed.
+  if (handle == nullptr && !bgw::libpq_is_loaded()) {
+    bgw::load_libpq();
+    handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+  }
   bgw::leave_critical();
   return handle;
 }

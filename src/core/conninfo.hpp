@@ -6,7 +6,8 @@
 namespace bgw {
 
 // Whether libpq accepts `text` as a connection string or URI (an empty one is accepted). If not, libpq's
-// reason, one line, is put into `problem`, of `size` bytes.
+// reason, one line, is put into `problem`, of `size` bytes. A process that has not loaded libpq asks a child of its
+// own, which is gone when this returns, and stays without it.
 bool conninfo_is_valid(const char* text, char* problem, std::size_t size) noexcept;
 
 }  // namespace bgw

@@ -7,7 +7,7 @@
 // server, told by its start time.
 #include "core/monitor.hpp"
 
-#include <libpq-fe.h>
+#include "core/libpq.hpp"
 #include <poll.h>
 
 #include <algorithm>

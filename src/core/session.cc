@@ -5,7 +5,7 @@
 // one command skips the rest of its own segment and nothing else.
 #include "core/session.hpp"
 
-#include <libpq-fe.h>
+#include "core/libpq.hpp"
 #include <poll.h>
 
 #include <cctype>

@@ -1,7 +1,7 @@
 // Asking the upstream to stop. libpq's own cancel request blocks while it connects; it is made by a thread
 // of its own, with every signal blocked, so that a network that answers nothing costs the caller no more
 // than it is willing to wait. The thread touches only the cancel object and the state it shares.
-#include <libpq-fe.h>
+#include "core/libpq.hpp"
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

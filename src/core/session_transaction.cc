@@ -9,7 +9,7 @@
 //   first of a subtransaction  ROLLBACK TO bgw_k
 //   first of the transaction   ROLLBACK, and BEGIN again with the next statement
 //   else                       nothing: the transaction is doomed, the upstream refuses what follows
-#include <libpq-fe.h>
+#include "core/libpq.hpp"
 
 #include <cstring>
 

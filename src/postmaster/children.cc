@@ -29,6 +29,7 @@ extern "C" {
 #include "postmaster/bgworker_private.hpp"
 #include "postmaster/child.hpp"
 #include "postmaster/control_backend.hpp"
+#include "postmaster/last_words.hpp"
 #include "postmaster/upstream.hpp"
 
 namespace bgw {
@@ -168,6 +169,24 @@ void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
   }
 }
 
+// Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them down.
+void Postmaster::on_last_words() {
+  while (auto words = read_last_words()) {
+    if (words->pid == 0) {
+      loop_.unwatch(last_words_fd_);
+      return;
+    }
+    auto found = children_.find(words->pid);
+    if (found == children_.end() || words->status > 1 || phase_ != Phase::running) continue;
+    Child& child = found->second;
+    if (child.kind != ChildKind::worker || child.worker == nullptr) continue;
+    child.last_words = words->status;
+    worker_exited(child, WorkerExit{.code = words->status});
+    child.worker = nullptr;
+  }
+  start_workers();
+}
+
 void Postmaster::log_child_exit(int level, const std::string& what, pid_t pid, WorkerExit exit,
                                 bool with_activity) {
   const char* name = what.c_str();
@@ -189,6 +208,7 @@ void Postmaster::log_child_exit(int level, const std::string& what, pid_t pid, W
 // --- the end of a child ------------------------------------------------------------------------------------
 
 void Postmaster::on_child_event(pid_t pid) {
+  on_last_words();
   auto found = children_.find(pid);
   if (found == children_.end()) return;
   siginfo_t info{};
@@ -205,7 +225,13 @@ void Postmaster::on_child_event(pid_t pid) {
 
   switch (child.kind) {
     case ChildKind::worker:
-      worker_exited(child, exit);
+      if (!child.last_words) {
+        worker_exited(child, exit);
+      } else if (exit.by_signal || exit.code != *child.last_words || !exit.cleaned_up) {
+        if (phase_ != Phase::resetting && !abnormal_ && shutdown_ != Shutdown::immediate)
+          log_child_exit(LOG, "background worker", child.pid, exit, false);
+        child_crashed();
+      }
       break;
     case ChildKind::spare:
       spare_exited(child, exit);

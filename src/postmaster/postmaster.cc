@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/control_protocol.hpp"
+#include "core/libpq_library.hpp"
 #include "port/process.hpp"
 #include "utils/guc_internal.hpp"
 
@@ -21,6 +22,7 @@ extern "C" {
 #include "storage/pmsignal.h"
 }
 #include "postmaster/bgworker_private.hpp"
+#include "postmaster/last_words.hpp"
 #include "postmaster/upstream.hpp"
 #include "storage/shmem_region.hpp"
 
@@ -72,6 +74,11 @@ Result<void> Postmaster::start() {
   if (!pidfd) return pidfd.error();
   own_pidfd_ = UniqueFd(EventLoop::make_private(pidfd->release()));
 
+  auto last_words = open_last_words();
+  if (!last_words) return last_words.error();
+  last_words_fd_ = *last_words;
+  if (auto watching = loop_.watch(last_words_fd_, [this] { on_last_words(); }); !watching) return watching;
+
   for (int i = 0; i < registered_worker_count(); i++) {
     const BackgroundWorker* worker = registered_worker(i);
     WorkerSpec spec;
@@ -82,6 +89,7 @@ Result<void> Postmaster::start() {
       spec.restart_after = std::chrono::seconds(worker->bgw_restart_time);
     spec.needs_database = (worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0;
     spec.flags = worker->bgw_flags;
+    if (spec.needs_database) load_libpq();
     publish(registry_.add(std::move(spec), i));
   }
   registry_.set_observer([this](const WorkerRegistry::Worker& worker) { publish(worker); });

@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -62,8 +63,9 @@ class Postmaster {
     pid_t pid;
     UniqueFd pidfd;
     int slot = 0;                              // MyPMChildSlot of the process; 0: none
-    WorkerRegistry::Worker* worker = nullptr;  // of a worker
+    WorkerRegistry::Worker* worker = nullptr;  // of a worker that has not said its last words
     UniqueFd order_pipe = {};                  // of a spare: what it is to become is written here
+    std::optional<int> last_words = {};        // of a worker: the exit status it announced; not reaped yet
   };
 
   // children.cc: making and burying processes
@@ -75,6 +77,7 @@ class Postmaster {
   void accept_control();
   bool add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker = nullptr);
   void on_child_event(pid_t pid);
+  void on_last_words();
   void worker_exited(const Child& child, WorkerExit exit);
   void embedded_exited(int wait_status);
   void log_child_exit(int level, const std::string& what, pid_t pid, WorkerExit exit, bool with_activity);
@@ -113,6 +116,7 @@ class Postmaster {
   UniqueFd control_socket_;
   UniqueFd monitor_pipe_;
   UniqueFd own_pidfd_;
+  int last_words_fd_ = -1;
   pid_t monitor_pid_ = 0;
   pid_t watched_embedded_pid_ = 0;
   Phase phase_ = Phase::running;

@@ -33,6 +33,8 @@ namespace bgw {
 namespace {
 
 constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is made when one died on its own
+// From a start to the next fork while spares are left: the worker just started wants the processor more.
+constexpr std::chrono::milliseconds kRefillDelay{1};
 
 [[noreturn]] void wait_for_order(int order_fd) {
   static BackgroundWorker order;
@@ -73,10 +75,14 @@ void Postmaster::refill_spares() {
   if (registry_.size() == 0 || spares_.size() >= static_cast<std::size_t>(spare_worker_processes)) return;
   refill_queued_ = true;
   // One at a time, so that events of other children are looked at in between.
-  loop_.call_soon([this] {
+  auto refill = [this] {
     refill_queued_ = false;
     if (phase_ == Phase::running && shutdown_ == Shutdown::none && make_spare()) refill_spares();
-  });
+  };
+  if (spares_.empty())
+    loop_.call_soon(std::move(refill));
+  else
+    loop_.call_after(kRefillDelay, std::move(refill));
 }
 
 bool Postmaster::make_spare() {
