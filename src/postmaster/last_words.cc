@@ -56,7 +56,7 @@ std::optional<LastWords> read_last_words() noexcept {
     if (got < 0) return std::nullopt;
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (got == 0 && header == nullptr) return LastWords{0, 0};
-    if (got != 1 || header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS)
+    if (got != 1 || (message.msg_flags & MSG_TRUNC) != 0 || header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS)
       continue;  // not ours
     ucred sender;
     std::memcpy(&sender, CMSG_DATA(header), sizeof sender);

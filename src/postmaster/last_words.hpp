@@ -2,7 +2,7 @@
 //
 // The kernel takes longer over the end of a process than anything else in a restart takes. A worker whose last exit
 // handler has run will never run code of a module again: it says so, with its status, and the postmaster need not
-// wait for the kernel to go on.
+// wait for the kernel to go on. (Threads that a module has left running go on until _exit(), microseconds later.)
 //
 // Invariants:
 //  1. A worker's last words are sent after every exit callback, its own and the libraries', and after it has closed

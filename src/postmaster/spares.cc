@@ -33,7 +33,8 @@ namespace bgw {
 namespace {
 
 constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is made when one died on its own
-// From a start to the next fork while spares are left: the worker just started wants the processor more.
+// From a start to the next fork while more than half of the spares are left: the worker just started wants the
+// processor more.
 constexpr std::chrono::milliseconds kRefillDelay{1};
 
 [[noreturn]] void wait_for_order(int order_fd) {
@@ -79,7 +80,7 @@ void Postmaster::refill_spares() {
     refill_queued_ = false;
     if (phase_ == Phase::running && shutdown_ == Shutdown::none && make_spare()) refill_spares();
   };
-  if (spares_.empty())
+  if (spares_.size() * 2 <= static_cast<std::size_t>(spare_worker_processes))
     loop_.call_soon(std::move(refill));
   else
     loop_.call_after(kRefillDelay, std::move(refill));

@@ -4,7 +4,7 @@ import os
 import signal
 
 from compare import agree, run_both
-from harness import alive, descendants, title, wait_until
+from harness import alive, descendants, free_port, title, wait_until
 
 EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
@@ -31,6 +31,23 @@ def test_proc_exit_1_restarts(space):
 
 def test_restart_time_0(space):
     lifecycle(space, "proc_exit:1", r"probe: idle", "restart=0 once")
+
+
+def test_descriptors_are_closed_before_the_restart(space):
+    """However soon a worker is started again, what its predecessor listened on is free."""
+    host = space.host(settings={"shared_preload_libraries": "probe",
+                                "probe.workers": f"w listen:{free_port()} restart=0"}).start(ready=False)
+    host.log.wait_for(r"probe: listening", count=200)
+    assert "could not listen" not in host.log.text()
+
+
+def test_a_false_announcement_of_the_end_is_a_crash(space):
+    """A worker that says that it ends with 1, and then dies of a signal, has crashed."""
+    host = space.host(settings={"shared_preload_libraries": "probe", "probe.workers": "w lie restart=60"})
+    host.expect_crash = True
+    host.start(ready=False)
+    host.log.wait_for(r"background worker.* was terminated by signal 6: Aborted")
+    host.log.wait_for(r"all server processes terminated; reinitializing")
 
 
 def test_exit_0(space):

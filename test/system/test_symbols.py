@@ -7,6 +7,7 @@ import subprocess
 import harness
 from harness import BUILD
 
+SBIN = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
 ABI = os.path.join(os.path.dirname(__file__), "..", "..", "abi", "15.names")
 
 
@@ -18,7 +19,11 @@ def dynamic_symbols(path, defined):
 
 
 def libraries(path):
-    text = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+    """What a program is linked with, and what libpq is: the host loads that when it needs it."""
+    linked = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True, env=SBIN).stdout
+    libpq = re.search(r"libpq\.so\.5 .*=> (/\S+)", known).group(1)
+    text = linked + libpq + "\n" + subprocess.run(["ldd", libpq], capture_output=True, text=True, check=True).stdout
     return sorted(set(re.findall(r"(/\S+\.so\S*)", text)))
 
 

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -65,6 +66,31 @@ do_segv(const char *argument)
 	SAY("writing nowhere");
 	pgstat_report_activity(STATE_RUNNING, "a doomed statement");
 	*nowhere = 1;
+}
+
+/* Listens on a TCP port of the loopback without SO_REUSEADDR and ends at once: the next start finds the port free. */
+static void
+do_listen(const char *argument)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argument))};
+	int			fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(fd, (struct sockaddr *) &address, sizeof address) < 0 || listen(fd, 1) < 0)
+		ereport(FATAL, (errmsg("probe: could not listen: %m")));
+	SAY("listening");
+	proc_exit(1);
+}
+
+/* Says one byte, "I end with 1", on every socket that it has inherited, and crashes. */
+static void
+do_lie(const char *argument)
+{
+	for (int fd = 3; fd < 512; fd++)
+		(void) send(fd, "\001", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	SAY("lied");
+	pg_usleep(100000L);
+	abort();
 }
 
 static void
@@ -498,6 +524,8 @@ static const ProbeAction actions[] = {
 	{"_exit", do_underscore_exit},
 	{"signal", do_signal},
 	{"segv", do_segv},
+	{"listen", do_listen},
+	{"lie", do_lie},
 	{"divide", do_divide},
 	{"error", do_error},
 	{"fatal", do_fatal},
