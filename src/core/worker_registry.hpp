@@ -126,6 +126,7 @@ class WorkerRegistry {
   Worker* find_pid(pid_t pid);
   std::size_t size() const { return workers_.size(); }
   std::size_t running() const { return by_pid_.size(); }
+  std::size_t startable() const { return queue_.size(); }
   void for_each(const std::function<void(Worker&)>& visit);
 
  private:

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "port/clone_sibling.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "libpq/pqsignal.h"
@@ -22,17 +24,30 @@ extern "C" {
 
 namespace bgw {
 
-pid_t fork_child(int child_slot) noexcept {
-  std::fflush(nullptr);
-  pid_t pid = ::fork();
-  if (pid != 0) return pid;
+namespace {
 
+void begin(int child_slot) noexcept {
   EventLoop::close_private_descriptors();
   MyPMChildSlot = child_slot;
   IsUnderPostmaster = true;
   StatusPage::protect_in_child();
   InitPostmasterChild();
-  return 0;
+}
+
+}  // namespace
+
+pid_t fork_child(int child_slot) noexcept {
+  std::fflush(nullptr);
+  pid_t pid = ::fork();
+  if (pid == 0) begin(child_slot);
+  return pid;
+}
+
+pid_t fork_child_of_postmaster(int* pidfd) noexcept {
+  std::fflush(nullptr);
+  pid_t pid = clone_sibling(pidfd);
+  if (pid == 0) begin(0);
+  return pid;
 }
 
 }  // namespace bgw

@@ -31,6 +31,7 @@ extern "C" {
 #include "postmaster/control_backend.hpp"
 #include "postmaster/last_words.hpp"
 #include "postmaster/upstream.hpp"
+#include "storage/pmsignal_internal.hpp"
 
 namespace bgw {
 
@@ -64,10 +65,10 @@ void Postmaster::publish(const WorkerRegistry::Worker& worker, int slot) {
 }
 
 // Takes up a child just forked: a pidfd to watch it by. Without one it cannot be supervised and is killed.
-bool Postmaster::add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker) {
-  auto pidfd = pidfd_open(pid);
-  if (pidfd) {
-    UniqueFd fd(EventLoop::make_private(pidfd->release()));
+bool Postmaster::add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker, UniqueFd fd) {
+  if (!fd)
+    if (auto pidfd = pidfd_open(pid)) fd = UniqueFd(EventLoop::make_private(pidfd->release()));
+  if (fd) {
     if (auto watching = loop_.watch(fd.get(), [this, pid] { on_child_event(pid); }); watching) {
       children_.emplace(pid, Child{kind, pid, std::move(fd), slot, worker});
       if (slot != 0) StatusPage::set_child_pid(slot, pid);
@@ -97,13 +98,20 @@ void Postmaster::start_workers() {
       });
       break;
     }
+    if (free_child_slots() == 0) break;            // the reaping of a child calls this again
+    if (spares_.empty() && await_spares()) break;  // each that comes calls this again
     if (!launch_worker(*worker)) {
-      if (!registry_.start_failed(*worker, WorkerRegistry::Clock::now())) forget_worker(*worker);
+      start_failed(*worker);
       break;
     }
   }
   arm_restart_timer();
   refill_spares();
+}
+
+// No process could be had for it.
+void Postmaster::start_failed(WorkerRegistry::Worker& worker) {
+  if (!registry_.start_failed(worker, WorkerRegistry::Clock::now())) forget_worker(worker);
 }
 
 bool Postmaster::launch_worker(WorkerRegistry::Worker& worker) {
@@ -235,6 +243,9 @@ void Postmaster::on_child_event(pid_t pid) {
       break;
     case ChildKind::spare:
       spare_exited(child, exit);
+      break;
+    case ChildKind::fork_server:
+      fork_server_exited(child, exit);
       break;
     case ChildKind::backend:
       if (exit.by_signal || exit.code > 1 || !exit.cleaned_up) {

@@ -26,6 +26,7 @@
 #include "core/status_page.hpp"
 #include "core/worker_registry.hpp"
 #include "port/fd.hpp"
+#include "postmaster/fork_server.hpp"
 
 namespace bgw {
 
@@ -56,7 +57,7 @@ class Postmaster {
  private:
   enum class Phase { running, resetting, stopping_children, stopping_monitor, stopping_upstream };
   enum class Shutdown { none, smart, fast, immediate };
-  enum class ChildKind { worker, spare, backend, monitor, embedded };
+  enum class ChildKind { worker, spare, fork_server, backend, monitor, embedded };
 
   struct Child {
     ChildKind kind;
@@ -75,7 +76,9 @@ class Postmaster {
   void start_embedded();
   void watch_embedded();
   void accept_control();
-  bool add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker = nullptr);
+  bool add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker = nullptr,
+                 UniqueFd pidfd = {});
+  void start_failed(WorkerRegistry::Worker& worker);
   void on_child_event(pid_t pid);
   void on_last_words();
   void worker_exited(const Child& child, WorkerExit exit);
@@ -87,10 +90,25 @@ class Postmaster {
   [[noreturn]] void run_monitor_child(int report_fd);
   [[noreturn]] void run_control_backend(int connection_fd);
 
-  // spares.cc: processes forked ahead of need
+  // One that is retired has no requests any more; it answers those it had, and ends.
+  struct ForkServer {
+    UniqueFd socket;
+    int outstanding = 0;  // spares asked for and not announced yet
+  };
+
+  // spares.cc: processes made ahead of need
   bool hand_over(WorkerRegistry::Worker& worker);
+  bool await_spares();
+  bool start_fork_server();
+  void ask_for_spares(int count);
+  void watch_fork_server();
+  void on_announcements(pid_t server_pid);
+  void take_spare(SpareAnnouncement spare, bool wanted);
+  void retire_fork_server();
+  void fork_server_exited(const Child& child, WorkerExit exit);
+  void find_strange_children(int tries);
   void refill_spares();
-  bool make_spare();
+  void pause_refill();
   void dismiss_spares();
   void spare_exited(const Child& child, WorkerExit exit);
 
@@ -130,6 +148,11 @@ class Postmaster {
   bool start_pass_queued_ = false;
   std::vector<pid_t> spares_;  // those waiting for an order
   bool refill_queued_ = false;
+  std::unordered_map<pid_t, ForkServer> fork_servers_;  // the present one, and retired ones that have not ended
+  pid_t fork_server_ = 0;                               // the present one; 0: none
+  EventLoop::Clock::time_point fork_server_not_before_{};
+  EventLoop::TimerId patience_timer_ = 0;
+  std::uint64_t announcements_ = 0;
   UpstreamReport upstream_;
 };
 

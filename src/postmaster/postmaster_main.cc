@@ -37,6 +37,7 @@ extern "C" {
 #include "utils/ps_status.h"
 }
 #include "postmaster/upstream.hpp"
+#include "storage/pmsignal_internal.hpp"
 
 const char* progname = "bgworkerd";
 
@@ -120,7 +121,7 @@ void become_ready(const std::string& data_directory, const std::string& control_
   InitializeMaxBackends();
   process_shmem_requests();
   CreateSharedMemoryAndSemaphores();
-  take(StatusPage::create(max_worker_processes, MaxBackends));
+  take(StatusPage::create(max_worker_processes, child_slot_count()));
 
   auto* postmaster = new Postmaster(
       *event_loop, PostmasterOptions{

@@ -1,18 +1,25 @@
-// Spare processes: forked before they are needed, so that starting a worker is a hand-over and not a fork.
+// Spare processes: made before they are needed, so that starting a worker is a hand-over and not a fork.
 //
 // A spare has done everything that all children do first and sleeps in read() on a pipe of its own. Its order
-// is the whole registration of the worker it is to become, so what is handed over need not have existed when it
-// was forked. Closing the pipe dismisses it; so does the postmaster's death, which closes the pipe too.
+// is its slot and the whole registration of the worker it is to become, so what is handed over need not have existed
+// when it was made. Closing the pipe dismisses it; so does the postmaster's death, which closes the pipe too.
+//
+// Spares are made by the fork server (fork_server.hpp). A few are kept waiting; when many workers are to be started,
+// as many are asked for as can be used, and each is handed its order as it comes. Without a fork server, or with
+// spare_worker_processes = 0, the postmaster forks workers itself.
 //
 // A spare is a copy of the postmaster as it was: with settings of that moment, and attached to the shared
-// memory of that moment. Spares are therefore dismissed at every reload, reset and shutdown. They hold a child
-// slot but touch nothing in shared memory, so that the death of an idle one, however it comes, is no crash.
-#include <fcntl.h>
+// memory of that moment. Spares are therefore dismissed at every reload, reset and shutdown. They hold no slot
+// and touch nothing in shared memory, so that the death of an idle one, however it comes, is no crash.
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 
+#include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
 #include "utils/guc_internal.hpp"
 
@@ -22,6 +29,7 @@ extern "C" {
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
+#include "utils/ps_status.h"
 }
 #include "postmaster/bgworker_private.hpp"
 #include "postmaster/child.hpp"
@@ -36,9 +44,21 @@ constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is mad
 // From a start to the next fork while more than half of the spares are left: the worker just started wants the
 // processor more.
 constexpr std::chrono::milliseconds kRefillDelay{1};
+constexpr int kMostRequested = 32;                // spares on their way at the same time
+constexpr std::chrono::seconds kPatience{1};      // with a fork server that was asked and says nothing
+constexpr std::chrono::milliseconds kStrayDelay{100};
+constexpr int kStrayTries = 20;
+
+struct Order {
+  int slot;
+  BackgroundWorker worker;
+};
+// Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
+static_assert(sizeof(Order) <= 4096);
 
 [[noreturn]] void wait_for_order(int order_fd) {
-  static BackgroundWorker order;
+  static Order order;
+  init_ps_display("spare");
   auto* at = reinterpret_cast<char*>(&order);
   for (size_t have = 0; have < sizeof order;) {
     ssize_t got = ::read(order_fd, at + have, sizeof order - have);
@@ -47,7 +67,8 @@ constexpr std::chrono::milliseconds kRefillDelay{1};
     have += static_cast<size_t>(got);
   }
   ::close(order_fd);
-  run_background_worker(&order);
+  MyPMChildSlot = order.slot;
+  run_background_worker(&order.worker);
 }
 
 }  // namespace
@@ -57,66 +78,177 @@ bool Postmaster::hand_over(WorkerRegistry::Worker& worker) {
   while (!spares_.empty()) {
     Child& spare = children_.at(spares_.back());
     spares_.pop_back();
-    // Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
-    static_assert(sizeof(BackgroundWorker) <= 4096);
-    ssize_t written = ::write(spare.order_pipe.get(), registered_worker(worker.slot), sizeof(BackgroundWorker));
+    Order order{AssignPostmasterChildSlot(), *registered_worker(worker.slot)};
+    ssize_t written = ::write(spare.order_pipe.get(), &order, sizeof order);
     spare.order_pipe.reset();
-    if (written != static_cast<ssize_t>(sizeof(BackgroundWorker)))
+    if (written != static_cast<ssize_t>(sizeof order)) {
+      ReleasePostmasterChildSlot(order.slot);
       continue;  // it is dead; its end is reported yet
+    }
     spare.kind = ChildKind::worker;
     spare.worker = &worker;
+    spare.slot = order.slot;
+    StatusPage::set_child_pid(spare.slot, spare.pid);
     registry_.started(worker, spare.pid);
     return true;
   }
   return false;
 }
 
+// --- asking the fork server ----------------------------------------------------------------------------------
+
+bool Postmaster::start_fork_server() {
+  if (fork_server_ != 0) return true;
+  if (EventLoop::Clock::now() < fork_server_not_before_) return false;
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
+  UniqueFd its_end(ends[0]);
+  UniqueFd our_end(EventLoop::make_private(ends[1]));
+  fork_server_not_before_ = EventLoop::Clock::now() + kAfterADeath;
+  pid_t pid = fork_child(0);
+  if (pid == 0) {
+    init_ps_display("fork server");
+    run_fork_server(its_end.get(), wait_for_order);
+  }
+  if (pid < 0 || !add_child(ChildKind::fork_server, pid, 0)) return false;
+  if (!loop_.watch(our_end.get(), [this, pid] { on_announcements(pid); })) {
+    ::kill(pid, SIGKILL);
+    return false;
+  }
+  fork_servers_.emplace(pid, ForkServer{.socket = std::move(our_end)});
+  fork_server_ = pid;
+  fork_server_not_before_ = {};
+  return true;
+}
+
+void Postmaster::ask_for_spares(int count) {
+  ForkServer& server = fork_servers_.at(fork_server_);
+  if (count <= 0 || !request_spares(server.socket.get(), count)) return;
+  server.outstanding += count;
+  watch_fork_server();
+}
+
+// One that was asked and says nothing for a while is stopped or stuck: workers must not wait for it.
+void Postmaster::watch_fork_server() {
+  if (patience_timer_ != 0) return;
+  patience_timer_ = loop_.call_after(kPatience, [this, pid = fork_server_, seen = announcements_] {
+    patience_timer_ = 0;
+    if (fork_server_ == 0 || fork_servers_.at(fork_server_).outstanding == 0) return;
+    if (pid != fork_server_ || seen != announcements_) return watch_fork_server();
+    ereport(LOG, (errmsg("fork server process (PID %d) does not answer", static_cast<int>(pid)),
+                  errdetail("It is killed, and made anew.")));
+    ::kill(pid, SIGKILL);
+  });
+}
+
+// Whether spares are on their way for the workers that wait to be started; if not, the caller forks.
+bool Postmaster::await_spares() {
+  if (spare_worker_processes == 0) return false;
+  int waiting = static_cast<int>(std::min<std::size_t>(registry_.startable(), kMostRequested));
+  int outstanding = fork_server_ != 0 ? fork_servers_.at(fork_server_).outstanding : 0;
+  if (outstanding == 0 && waiting < 2) return false;
+  if (!start_fork_server()) return false;
+  if (outstanding <= waiting / 2) ask_for_spares(waiting - outstanding);
+  return fork_servers_.at(fork_server_).outstanding > 0;
+}
+
+void Postmaster::on_announcements(pid_t server_pid) {
+  bool ended = false;
+  for (;;) {
+    auto found = fork_servers_.find(server_pid);
+    if (found == fork_servers_.end()) return;
+    auto spare = read_announcement(found->second.socket.get(), &ended);
+    if (!spare) {
+      if (ended) loop_.unwatch(found->second.socket.get());  // its exit follows
+      break;
+    }
+    announcements_++;
+    found->second.outstanding--;
+    take_spare(std::move(*spare), server_pid == fork_server_);
+  }
+  start_workers();
+}
+
+void Postmaster::take_spare(SpareAnnouncement spare, bool wanted) {
+  if (spare.pid == 0) {
+    errno = spare.error;
+    if (WorkerRegistry::Worker* worker = wanted ? registry_.next_to_start() : nullptr) {
+      ereport(LOG, (errmsg("could not fork worker process: %m")));
+      start_failed(*worker);
+    }
+    pause_refill();
+    return;
+  }
+  pid_t pid = spare.pid;
+  if (!add_child(ChildKind::spare, pid, 0, nullptr, std::move(spare.pidfd))) return;
+  if (!wanted || phase_ != Phase::running || shutdown_ != Shutdown::none) return;  // its pipe is closed: dismissed
+  children_.at(pid).order_pipe = std::move(spare.order_pipe);
+  spares_.push_back(pid);
+}
+
+void Postmaster::retire_fork_server() {
+  if (fork_server_ == 0) return;
+  ::shutdown(fork_servers_.at(fork_server_).socket.get(), SHUT_WR);
+  fork_server_ = 0;
+}
+
+void Postmaster::fork_server_exited(const Child& child, WorkerExit exit) {
+  on_announcements(child.pid);
+  auto found = fork_servers_.find(child.pid);
+  if (found == fork_servers_.end()) return;
+  loop_.unwatch(found->second.socket.get());
+  fork_servers_.erase(found);
+  if (child.pid == fork_server_) {
+    fork_server_ = 0;
+    fork_server_not_before_ = EventLoop::Clock::now() + kAfterADeath;
+    pause_refill();
+    if (phase_ == Phase::running) log_child_exit(LOG, "fork server process", child.pid, exit, false);
+  }
+  if (exit.by_signal || exit.code != 0)
+    loop_.call_after(kStrayDelay, [this] { find_strange_children(kStrayTries); });
+}
+
+// A spare that a dying fork server had made but not announced ends by itself; it only has to be reaped.
+void Postmaster::find_strange_children(int tries) {
+  bool more = false;
+  for (pid_t pid : children_of_this_process())
+    if (!children_.contains(pid) && ::waitpid(pid, nullptr, WNOHANG) == 0) more = true;
+  if (more && tries > 1) loop_.call_after(kStrayDelay, [this, tries] { find_strange_children(tries - 1); });
+}
+
+// --- the few that wait -----------------------------------------------------------------------------------------
+
 void Postmaster::refill_spares() {
   if (refill_queued_ || phase_ != Phase::running || shutdown_ != Shutdown::none) return;
-  if (registry_.size() == 0 || spares_.size() >= static_cast<std::size_t>(spare_worker_processes)) return;
+  auto wanted = static_cast<std::size_t>(spare_worker_processes);
+  if (registry_.size() == 0 || spares_.size() >= wanted) return;
   refill_queued_ = true;
-  // One at a time, so that events of other children are looked at in between.
   auto refill = [this] {
     refill_queued_ = false;
-    if (phase_ == Phase::running && shutdown_ == Shutdown::none && make_spare()) refill_spares();
+    if (phase_ != Phase::running || shutdown_ != Shutdown::none || !start_fork_server()) return;
+    auto coming = static_cast<int>(spares_.size()) + fork_servers_.at(fork_server_).outstanding;
+    ask_for_spares(spare_worker_processes - coming);
   };
-  if (spares_.size() * 2 <= static_cast<std::size_t>(spare_worker_processes))
+  if (spares_.size() * 2 <= wanted)
     loop_.call_soon(std::move(refill));
   else
     loop_.call_after(kRefillDelay, std::move(refill));
 }
 
-bool Postmaster::make_spare() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return false;
-  UniqueFd read_end(ends[0]);
-  UniqueFd write_end(EventLoop::make_private(ends[1]));
-  int slot = AssignPostmasterChildSlot();
-  if (slot == 0) return false;
-  pid_t pid = fork_child(slot);
-  if (pid == 0) wait_for_order(read_end.get());
-  if (pid < 0) {
-    ReleasePostmasterChildSlot(slot);
-    return false;
-  }
-  if (!add_child(ChildKind::spare, pid, slot)) return false;
-  children_.at(pid).order_pipe = std::move(write_end);
-  spares_.push_back(pid);
-  return true;
-}
-
 void Postmaster::dismiss_spares() {
   for (pid_t pid : spares_) children_.at(pid).order_pipe.reset();
   spares_.clear();
+  retire_fork_server();
 }
 
 void Postmaster::spare_exited(const Child& child, WorkerExit exit) {
   bool was_waiting = std::erase(spares_, child.pid) > 0;
-  if (!was_waiting) {  // dismissed
-    refill_spares();
-    return;
-  }
+  if (!was_waiting) return;  // dismissed
   log_child_exit(LOG, "spare process", child.pid, exit, false);
+  pause_refill();
+}
+
+void Postmaster::pause_refill() {
   loop_.call_after(kAfterADeath, [this] { refill_spares(); });
 }
 

@@ -10,6 +10,8 @@
 //     postmaster, the child has left without cleaning up.
 //  3. The kernel sends each child SIGPWR when the postmaster ends. The handler raises the flag, ends the sleep
 //     that is going on (latch.cc) and winds up a timer whose SIGKILL makes sure that no child stays on.
+#include "storage/pmsignal_internal.hpp"
+
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -78,6 +80,13 @@ void postmaster_death_handler(SIGNAL_ARGS) {
 }
 
 }  // namespace
+
+namespace bgw {
+
+int free_child_slots() noexcept { return free_slot_count; }
+int child_slot_count() noexcept { return slot_count; }
+
+}  // namespace bgw
 
 extern "C" {
 

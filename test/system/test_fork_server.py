@@ -1,0 +1,103 @@
+"""Starting many workers goes through the fork server, and does without it when it is gone or deaf."""
+
+import os
+import signal
+
+from harness import descendants, title, wait_until
+
+
+def many(space, count=60):
+    workers = ";".join(f"w{number} idle restart=0" for number in range(count))
+    return space.host(settings={"shared_preload_libraries": "probe", "probe.workers": workers,
+                                "max_worker_processes": count + 4})
+
+
+def running(host):
+    """name -> pid of the workers' processes."""
+    return {name: pid for name, pid in host.workers().items() if name.startswith("w")}
+
+
+def all_run(host, count=60, other_than=()):
+    wait_until(lambda: len(running(host)) == count and not set(running(host).values()) & set(other_than),
+               what=f"{count} workers running")
+    pids = [pid for pid in descendants(host.pid) if title(pid).startswith("bgworkerd: w")]
+    assert len(pids) == count
+    return set(running(host).values())
+
+
+def helper(host, name):
+    return [pid for pid in descendants(host.pid) if title(pid).rstrip() == f"bgworkerd: {name}"]
+
+
+def no_strays(host):
+    """Nobody but the host's own processes is among its children, and no zombie stays."""
+    def clean():
+        for pid in descendants(host.pid):
+            with open(f"/proc/{pid}/stat") as f:
+                if f.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return False
+        return True
+    wait_until(clean, what="no zombie")
+
+
+def test_workers_are_children_of_the_postmaster(space):
+    host = many(space).start()
+    for pid in all_run(host):
+        with open(f"/proc/{pid}/stat") as f:
+            assert int(f.read().rsplit(")", 1)[1].split()[1]) == host.pid
+    assert len(helper(host, "fork server")) == 1
+    wait_until(lambda: len(helper(host, "spare")) == 4, what="4 spares")
+
+
+def test_killed_fork_server(space):
+    """Killed at rest and killed while workers are starting: it is made anew and every worker runs once."""
+    host = many(space).start()
+    host.expect_crash = True
+    before = all_run(host)
+    os.kill(helper(host, "fork server")[0], signal.SIGKILL)
+    host.log.wait_for(r"fork server process \(PID \d+\) was terminated by signal 9")
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)  # each ends with code 1 and comes back at once
+    before = all_run(host, other_than=before)
+    for _ in range(3):
+        server = wait_until(lambda: helper(host, "fork server"), what="a new fork server")[0]
+        for pid in running(host).values():
+            os.kill(pid, signal.SIGTERM)
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: server not in helper(host, "fork server"), what="its end")
+    all_run(host, other_than=before)
+    no_strays(host)
+
+
+def test_deaf_fork_server(space):
+    host = many(space).start()
+    host.expect_crash = True
+    before = all_run(host)
+    wait_until(lambda: len(helper(host, "spare")) == 4, what="4 spares")
+    os.kill(helper(host, "fork server")[0], signal.SIGSTOP)
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    host.log.wait_for(r"fork server process \(PID \d+\) does not answer")
+    all_run(host, other_than=before)
+    no_strays(host)
+
+
+def test_reload_while_starting(space):
+    """Spares of the old settings are never used, and none of those on their way is left over."""
+    host = many(space).start(ready=False)
+    host.log.wait_for(r"starting bgworkerd")
+    for count in range(1, 6):
+        host.reload()
+        host.log.wait_for(r"reloading configuration files", count=count)
+    all_run(host)
+    wait_until(lambda: len(helper(host, "fork server")) == 1 and len(helper(host, "spare")) == 4,
+               what="one fork server and four spares")
+    no_strays(host)
+
+
+def test_no_spares(space):
+    host = many(space)
+    host.write_settings(spare_worker_processes=0)
+    host.start()
+    all_run(host)
+    assert not helper(host, "fork server") and not helper(host, "spare")

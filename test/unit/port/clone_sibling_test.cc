@@ -1,0 +1,70 @@
+// A sibling is a child of the caller's parent, and the C library in it knows who it is.
+#include "port/clone_sibling.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace {
+
+// What the sibling finds; the bit number of the first thing that is wrong, or 0.
+int look_around(pid_t parent, pid_t maker) {
+  if (getppid() != parent) return 1;
+  if (getpid() == maker) return 2;
+  if (syscall(SYS_gettid) != getpid()) return 3;
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_t mutex;
+  pthread_mutex_init(&mutex, &attributes);
+  if (pthread_mutex_lock(&mutex) != 0) return 4;
+  if (mutex.__data.__owner != getpid()) return 5;  // the C library's idea of the thread's id
+  if (pthread_mutex_lock(&mutex) != EDEADLK) return 6;
+  if (pthread_mutex_unlock(&mutex) != 0) return 7;
+  static volatile sig_atomic_t caught = 0;
+  std::signal(SIGUSR1, [](int) { caught = 1; });
+  raise(SIGUSR1);
+  if (!caught) return 8;
+  pthread_t thread;
+  if (pthread_create(&thread, nullptr, [](void* p) { return p; }, nullptr) != 0) return 9;
+  if (pthread_join(thread, nullptr) != 0) return 10;
+  return 0;
+}
+
+TEST(CloneSibling, IsAChildOfTheCallersParent) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t parent = getpid();
+  pid_t maker = fork();
+  if (maker == 0) {
+    int pidfd = -1;
+    pid_t self = getpid();
+    pid_t sibling = bgw::clone_sibling(&pidfd);
+    if (sibling == 0) _exit(look_around(parent, self));
+    pollfd ended{pidfd, POLLIN, 0};
+    bool watched = sibling > 0 && poll(&ended, 1, 10000) == 1;
+    bool close_on_exec = (fcntl(pidfd, F_GETFD) & FD_CLOEXEC) != 0;
+    [[maybe_unused]] ssize_t written = write(ends[1], &sibling, sizeof sibling);
+    _exit(watched && close_on_exec ? 0 : 1);
+  }
+  pid_t sibling = 0;
+  ASSERT_EQ(read(ends[0], &sibling, sizeof sibling), static_cast<ssize_t>(sizeof sibling));
+  ASSERT_GT(sibling, 0);
+  int status = -1;
+  EXPECT_EQ(waitpid(sibling, &status, 0), sibling);
+  EXPECT_EQ(status, 0) << "check " << WEXITSTATUS(status) << " failed in the sibling";
+  EXPECT_EQ(waitpid(maker, &status, 0), maker);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+}  // namespace
