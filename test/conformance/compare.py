@@ -12,7 +12,7 @@ from harness import Postgres
 # The postmaster's lines that speak of workers or of the state of the whole.
 ABOUT_WORKERS = re.compile(r"background worker|terminating any other|aborting any|all server processes|received .* shutdown|"
                            r"database system is shut down|parameter \"|configuration file|reloading|"
-                           r"could not|too many|invalid|recalcitrant|restart_after_crash|abnormal",
+                           r"worker notification|could not|too many|invalid|recalcitrant|restart_after_crash|abnormal",
                            re.S)
 QUIET = {"log_min_messages": "debug1", "max_worker_processes": 16}
 
