@@ -165,7 +165,7 @@ void SlotLedger::release(const WorkerRegistry::Worker& worker) {
     parallel_--;
     requests_.published_->parallel_ended.fetch_add(1, std::memory_order_release);
   }
-  if (put_right(slot)) damaged_++;
+  if (put_right(slot)) note_damage(slot);
   free_slot(slot);
 }
 
@@ -185,8 +185,14 @@ bool SlotLedger::put_right(int slot) {
   return damaged;
 }
 
-// Does what the slot asks for; true if it was damaged.
-bool SlotLedger::look_at(int slot) {
+void SlotLedger::note_damage(int slot) {
+  Entry& entry = entries_[static_cast<std::size_t>(slot)];
+  damaged_ += !entry.damage_noted;
+  entry.damage_noted = true;
+}
+
+// Does what the slot asks for.
+void SlotLedger::look_at(int slot) {
   SlotRequests::Request& request = requests_.request(slot);
   Entry& entry = entries_[static_cast<std::size_t>(slot)];
   std::uint64_t registered = request.registered.load(std::memory_order_acquire);
@@ -208,22 +214,22 @@ bool SlotLedger::look_at(int slot) {
       free_slot(slot);
       actions_.refused(definition_.data());
     }
-    return false;
+    return;
   }
   if (registered == entry.generation && terminate <= entry.generation) {
     if (entry.worker != nullptr && terminate == entry.generation && terminate != 0 && !entry.terminate_seen) {
       entry.terminate_seen = true;
       actions_.terminate(*entry.worker);
     }
-    return false;
+    return;
   }
   put_right(slot);
+  note_damage(slot);
   if (entry.worker == nullptr) free_slot(slot);
-  return true;
 }
 
 void SlotLedger::take_changes(Clock::time_point now) {
-  requests_.changed_.take_all([this](int slot) { damaged_ += look_at(slot); });
+  requests_.changed_.take_all([this](int slot) { look_at(slot); });
   std::atomic<std::uint32_t>& check_wanted = requests_.head_->check_wanted;
   if (check_wanted.load(std::memory_order_acquire) != 0) {
     check_wanted.store(0, std::memory_order_release);
@@ -247,27 +253,27 @@ void SlotLedger::check_damage(Clock::time_point now) {
 void SlotLedger::repair() {
   int missing = 0;
   for (int slot = 0; slot < requests_.slots_; slot++) {
-    damaged_ += look_at(slot);
+    look_at(slot);
     bool called_free = requests_.free_.contains(slot);
     if (entries_[static_cast<std::size_t>(slot)].worker != nullptr) {
       if (!called_free) continue;
       requests_.free_.remove(slot);
-      damaged_++;
+      note_damage(slot);
     } else if (!called_free) {
       requests_.free_.add(slot);
-      missing++;
+      // One may be missing because a child is claiming it this moment; it finds out, or the next one does.
+      if (missing++ > 0) note_damage(slot);
     }
   }
-  // One may be missing because a child is claiming it this moment; it finds out that way, or the next one does.
-  if (missing > 1) damaged_ += missing - 1;
   std::uint64_t ended = requests_.published_->parallel_ended.load(std::memory_order_relaxed);
   std::uint64_t registered = requests_.head_->parallel_registered.load(std::memory_order_relaxed);
   if (registered - ended != static_cast<std::uint64_t>(parallel_) &&
       (registered < ended || registered - ended > static_cast<std::uint64_t>(requests_.slots_))) {
     requests_.head_->parallel_registered.store(ended + static_cast<std::uint64_t>(parallel_),
                                                std::memory_order_relaxed);
-    damaged_++;
+    damaged_ += damaged_ == 0;
   }
+  for (Entry& entry : entries_) entry.damage_noted = false;
 }
 
 }  // namespace bgw

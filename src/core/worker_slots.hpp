@@ -197,12 +197,14 @@ class SlotLedger {
     std::uint64_t generation = 0;
     WorkerRegistry::Worker* worker = nullptr;
     bool terminate_seen = false;
+    bool damage_noted = false;  // and not yet spoken of
   };
 
   void set_word(int slot, std::int32_t pid);
   void free_slot(int slot);
-  bool look_at(int slot);
+  void look_at(int slot);
   bool put_right(int slot);
+  void note_damage(int slot);
   void repair();
 
   Actions actions_;

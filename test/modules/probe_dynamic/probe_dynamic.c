@@ -137,6 +137,18 @@ ready(void)
 	BackgroundWorkerUnblockSignals();
 }
 
+/* Waits for SIGTERM and says nothing. */
+static void
+linger(void)
+{
+	for (;;)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 static long
 since(TimestampTz start)
 {
@@ -313,6 +325,26 @@ do_cancel(const char *argument)
 	SAY("shutdown: %s", status_name(WaitForBackgroundWorkerShutdown(handle)));
 }
 
+/* The worker's start state is not reached. */
+static void
+do_unstarted(const char *argument)
+{
+	BackgroundWorkerHandle *handle;
+	pid_t		pid = -77;
+
+	ready();
+	handle = must_launch("j idle start=finished notify");
+	pg_usleep(300000);
+	SAY("registered: %s", status_of(handle));
+	TerminateBackgroundWorker(handle);
+	SAY("startup: %s", status_name(WaitForBackgroundWorkerStartup(handle, &pid)));
+	SAY("shutdown: %s", status_name(WaitForBackgroundWorkerShutdown(handle)));
+	handle = must_launch("k idle start=finished notify");
+	SAY("and one that is left");
+	pqsignal(SIGTERM, SIG_IGN);		/* so as to see what the shutdown says of it */
+	SAY("at shutdown: %s", status_name(WaitForBackgroundWorkerStartup(handle, &pid)));
+}
+
 static void
 do_parallel(const char *argument)
 {
@@ -330,10 +362,8 @@ do_parallel(const char *argument)
 	end_and_wait(handles[0]);
 	SAY("after one has ended: %s", (handles[0] = launch("p3 idle parallel notify")) ? "registered" : "refused");
 	SAY("one more: %s", launch("p4 idle parallel") ? "registered" : "refused");
-	hold_postmaster();
-	end_and_wait(handles[2]);
-	let_postmaster_go();
-	for (int i = 0; i < 2; i++)
+	(void) WaitForBackgroundWorkerStartup(handles[0], &(pid_t){0});
+	for (int i = 0; i < 3; i++)
 		end_and_wait(handles[i]);
 }
 
@@ -528,6 +558,11 @@ static void
 do_says_notify(const char *argument)
 {
 	SAY("notify %s", MyBgworkerEntry->bgw_notify_pid != 0 ? "set" : "zero");
+	if (argument && MyBgworkerEntry->bgw_notify_pid == 0)
+	{
+		ready();
+		linger();
+	}
 	if (argument)
 	{
 		/* Leaves when the file is there. */
@@ -563,7 +598,10 @@ try_bad(const char *words, int restart_time)
 	{
 		SAY("%s", RegisterDynamicBackgroundWorker(&worker, &handle) ? "registered" : "refused");
 		if (handle != UNTOUCHED)
+		{
+			(void) until(handle, BGWH_STARTED, 0);
 			end_and_wait(handle);
+		}
 	}
 	PG_CATCH();
 	{
@@ -702,9 +740,19 @@ do_before_crash(const char *argument)
 static void
 do_after_crash(const char *argument)
 {
-	/* Not before the others run, so that the order of lines is known. */
-	pg_usleep(700000);
-	say_handle("first after the crash", must_launch("j return"));
+	int			fd = open("probe.before_crash", O_CREAT | O_EXCL | O_WRONLY, 0600);
+	BackgroundWorkerHandle *handle;
+
+	if (fd >= 0)
+	{
+		close(fd);
+		probe_idle(NULL);
+	}
+	ready();
+	handle = must_launch("j return");
+	(void) until(handle, BGWH_STOPPED, 0);
+	SAY("first after the crash: generation %d", (int) ((PeekedHandle *) handle)->generation);
+	linger();
 }
 
 static void
@@ -789,7 +837,7 @@ do_scribble(const char *argument)
 		SAY("shutdown: %s", status_name(WaitForBackgroundWorkerShutdown(before[i])));
 	}
 	SAY("done");
-	probe_idle(NULL);
+	linger();
 }
 
 static const ProbeAction actions[] = {
@@ -802,6 +850,7 @@ static const ProbeAction actions[] = {
 	{"order", do_order},
 	{"cancel", do_cancel},
 	{"parallel", do_parallel},
+	{"unstarted", do_unstarted},
 	{"counts_terms", do_counts_terms},
 	{"stubborn", do_stubborn},
 	{"with_child", do_with_child},
