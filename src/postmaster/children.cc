@@ -198,6 +198,7 @@ void Postmaster::on_last_words() {
     Child& child = found->second;
     if (child.kind != ChildKind::worker || child.worker == nullptr) continue;
     child.last_words = words->status;
+    registry_.stop_notifications(words->pid);
     worker_exited(child, WorkerExit{.code = words->status});
     child.worker = nullptr;
   }

@@ -156,8 +156,9 @@ void Postmaster::terminate_worker(WorkerRegistry::Worker& worker) {
 
 bool Postmaster::may_be_notified(pid_t pid) const {
   auto found = children_.find(pid);
-  return found != children_.end() &&
-         (found->second.kind == ChildKind::worker || found->second.kind == ChildKind::backend);
+  if (found == children_.end()) return false;
+  const Child& child = found->second;
+  return child.kind == ChildKind::backend || (child.kind == ChildKind::worker && child.worker != nullptr);
 }
 
 void Postmaster::notify(pid_t pid) const {
