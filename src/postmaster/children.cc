@@ -186,7 +186,8 @@ void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
   }
 }
 
-// Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them down.
+// Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them
+// down.
 void Postmaster::on_last_words() {
   while (auto words = read_last_words()) {
     if (words->pid == 0) {
