@@ -276,6 +276,8 @@ do_slots(const char *argument)
 	end_and_wait(handles[1]);
 	handles[1] = must_launch("low idle notify");
 	handles[5] = must_launch("high idle notify");
+	(void) WaitForBackgroundWorkerStartup(handles[1], &(pid_t){0});
+	(void) WaitForBackgroundWorkerStartup(handles[5], &(pid_t){0});
 	say_handle("first", handles[1]);
 	say_handle("second", handles[5]);
 
@@ -286,6 +288,8 @@ do_slots(const char *argument)
 	for (int i = 0; i < 20000 && !(waiting = launch("y idle notify")); i++)
 		pg_usleep(1000);
 	say_handle("its slot", waiting);
+	(void) until(waiting, BGWH_STARTED, 0);
+	pg_usleep(100000);
 	for (int i = 0; i < count; i++)
 		end_and_wait(handles[i]);
 	SAY("all ended");
