@@ -32,6 +32,7 @@ struct Header {
 Header* header = nullptr;
 Row* rows = nullptr;
 std::atomic<std::int32_t>* children = nullptr;  // pids by child slot
+PublishedSlots* published = nullptr;
 std::size_t mapped_size = 0;
 
 std::int64_t microseconds(std::chrono::system_clock::time_point when) {
@@ -73,8 +74,10 @@ Result<void> StatusPage::create(int worker_slots, int child_slots) {
   std::size_t child_count = static_cast<std::size_t>(child_slots) + 1;
   std::size_t rows_at = (sizeof(Header) + 63) & ~std::size_t{63};
   std::size_t children_at = rows_at + row_count * sizeof(Row);
-  mapped_size = children_at + child_count * sizeof(std::int32_t);
-  void* memory = ::mmap(nullptr, mapped_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  std::size_t published_at = (children_at + child_count * sizeof(std::int32_t) + 63) & ~std::size_t{63};
+  mapped_size = published_at + PublishedSlots::size_for(worker_slots);
+  void* memory =
+      ::mmap(nullptr, mapped_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
     return Error{.message = "could not map " + std::to_string(mapped_size) +
                             " bytes of shared memory for the status: " + std::strerror(errno),
@@ -84,6 +87,8 @@ Result<void> StatusPage::create(int worker_slots, int child_slots) {
   header = reinterpret_cast<Header*>(base);
   rows = reinterpret_cast<Row*>(base + rows_at);
   children = reinterpret_cast<std::atomic<std::int32_t>*>(base + children_at);
+  published = reinterpret_cast<PublishedSlots*>(base + published_at);
+  published->slots = worker_slots;
   header->postmaster_pid = ::getpid();
   header->row_count = worker_slots;
   header->child_count = static_cast<std::int32_t>(child_count);
@@ -121,6 +126,11 @@ void StatusPage::clear_worker(int slot) {
   });
 }
 
+void StatusPage::clear_workers() {
+  for (int slot = 0; slot < header->row_count; slot++)
+    if (rows[slot].used) clear_worker(slot);
+}
+
 void StatusPage::set_child_pid(int child_slot, pid_t pid) {
   if (child_slot >= 0 && child_slot < header->child_count)
     children[child_slot].store(pid, std::memory_order_relaxed);
@@ -145,6 +155,19 @@ std::vector<std::pair<int, WorkerStatusRow>> StatusPage::workers() {
   for (int slot = 0; slot < header->row_count; slot++)
     if (auto row = read_row(slot)) all.emplace_back(slot, *row);
   return all;
+}
+
+bool StatusPage::worker_type(int slot, pid_t pid, char* type, std::size_t size) {
+  if (slot < 0 || slot >= header->row_count) return false;
+  auto row = read_row(slot);
+  if (!row || row->pid != pid) return false;
+  std::strncpy(type, row->type, size - 1);
+  type[size - 1] = '\0';
+  return true;
+}
+
+PublishedSlots* StatusPage::published_slots() {
+  return published;
 }
 
 std::vector<pid_t> StatusPage::child_pids() {

@@ -18,6 +18,7 @@
 
 #include "core/result.hpp"
 #include "core/worker_registry.hpp"
+#include "core/worker_slots.hpp"
 
 namespace bgw {
 
@@ -42,7 +43,7 @@ struct WorkerStatusRow {
 struct UpstreamStatus {
   UpstreamLevel level = UpstreamLevel::none;
   bool in_recovery = true;  // until known otherwise
-  int server_version = 0;  // as PQserverVersion gives it
+  int server_version = 0;   // as PQserverVersion gives it
 };
 
 class StatusPage {
@@ -54,6 +55,7 @@ class StatusPage {
   // --- the postmaster's side ---
   static void set_worker(int slot, const WorkerRegistry::Worker& worker, int child_slot);
   static void clear_worker(int slot);
+  static void clear_workers();
   static void set_child_pid(int child_slot, pid_t pid);  // pid 0: gone
   static void set_upstream(const UpstreamStatus& status);
   static void set_reset_count(std::uint64_t resets);
@@ -61,6 +63,10 @@ class StatusPage {
 
   // --- everybody's side ---
   static std::vector<std::pair<int, WorkerStatusRow>> workers();
+  // Copies the type of the worker in `slot` if its process is `pid`; `type` is of `size` bytes.
+  static bool worker_type(int slot, pid_t pid, char* type, std::size_t size);
+  // What the slots hold, for who holds handles: see worker_slots.hpp.
+  static PublishedSlots* published_slots();
   static std::vector<pid_t> child_pids();
   static UpstreamStatus upstream();
   static pid_t postmaster_pid();

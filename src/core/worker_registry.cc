@@ -75,6 +75,10 @@ WorkerRegistry::Worker& WorkerRegistry::add(WorkerSpec spec, int slot) {
   worker.self = workers_.begin();
   worker.spec = std::move(spec);
   worker.slot = slot;
+  if (pid_t notify = worker.spec.notify_pid; notify != 0) {
+    std::list<Worker*>& waiting = by_notify_pid_[notify];
+    worker.notified = waiting.insert(waiting.end(), &worker);
+  }
   make_startable_or_wait(worker);
   return worker;
 }
@@ -111,6 +115,7 @@ void WorkerRegistry::started(Worker& worker, pid_t pid) {
   worker.pid = pid;
   by_pid_[pid] = &worker;
   worker.starts++;
+  worker.started_in_slot = true;
   worker.stopped_for_upstream = false;
   if (observer_) observer_(worker);
 }
@@ -164,7 +169,29 @@ bool WorkerRegistry::terminate(Worker& worker) {
 
 void WorkerRegistry::forget(Worker& worker) {
   change_state(worker, WorkerState::waiting_state);
+  clear_notify(worker);
   workers_.erase(worker.self);
+}
+
+void WorkerRegistry::clear_notify(Worker& worker) {
+  if (worker.spec.notify_pid == 0) return;
+  auto found = by_notify_pid_.find(worker.spec.notify_pid);
+  found->second.erase(worker.notified);
+  if (found->second.empty()) by_notify_pid_.erase(found);
+  worker.spec.notify_pid = 0;
+}
+
+void WorkerRegistry::stop_notifications(pid_t notify_pid) {
+  auto found = by_notify_pid_.extract(notify_pid);
+  if (found.empty()) return;
+  for (Worker* worker : found.mapped()) worker->spec.notify_pid = 0;
+}
+
+std::vector<WorkerRegistry::Worker*> WorkerRegistry::unstarted_with_waiter() {
+  std::vector<Worker*> unstarted;
+  for (Worker& worker : workers_)
+    if (!worker.started_in_slot && worker.spec.notify_pid != 0) unstarted.push_back(&worker);
+  return unstarted;
 }
 
 void WorkerRegistry::release_due(Clock::time_point now) {
@@ -181,6 +208,9 @@ std::vector<WorkerRegistry::Worker*> WorkerRegistry::reset() {
   for (auto it = workers_.rbegin(); it != workers_.rend(); ++it) {
     Worker& worker = *it;
     worker.stopped_for_upstream = false;
+    worker.started_in_slot = false;
+    worker.slot = -1;
+    clear_notify(worker);
     if (!worker.spec.restart_after || worker.terminate) {
       change_state(worker, WorkerState::waiting_state);
       to_forget.push_back(&worker);

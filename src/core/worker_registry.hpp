@@ -9,7 +9,8 @@
 //  3. The start queue holds exactly the workers in state `startable`; the due list exactly those in
 //     `waiting_restart`. Their cost per change is O(1) and O(log n): nothing scans all workers but a change
 //     of the upstream's state, a reset and a shutdown.
-//  4. A worker is forgotten (removed) only by forget(), after which no reference to it is valid.
+//  4. by_notify_pid_ holds exactly the workers whose notify_pid is not 0, under it.
+//  5. A worker is forgotten (removed) only by forget(), after which no reference to it is valid.
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +26,8 @@
 #include <vector>
 
 #include <sys/types.h>
+
+struct BackgroundWorker;  // the server's; carried and never looked into here
 
 namespace bgw {
 
@@ -40,7 +44,10 @@ struct WorkerSpec {
   std::optional<std::chrono::seconds> restart_after;  // nullopt: never restarted
   bool needs_database = false;
   bool is_static = true;
+  bool is_parallel = false;  // of the class that max_parallel_workers limits
   int flags = 0;
+  pid_t notify_pid = 0;  // child that is told of starts and ends; 0: none
+  std::shared_ptr<BackgroundWorker> definition;
 };
 
 enum class WorkerState {
@@ -73,6 +80,7 @@ class WorkerRegistry {
     WorkerState state = WorkerState::waiting_state;
     pid_t pid = 0;
     bool terminate = false;             // asked to end for good
+    bool started_in_slot = false;       // had a process since it was put into its slot
     bool stopped_for_upstream = false;  // told to stop because the upstream went away
     std::uint64_t starts = 0;
     std::optional<WorkerExit> last_exit;
@@ -83,6 +91,7 @@ class WorkerRegistry {
     std::list<Worker>::iterator self;
     std::optional<std::list<Worker*>::iterator> queued;
     std::optional<std::multimap<Clock::time_point, Worker*>::iterator> due;
+    std::list<Worker*>::iterator notified;  // valid while notify_pid is not 0
   };
 
   // Called after every change of a worker's state, for the status that operators see.
@@ -112,12 +121,20 @@ class WorkerRegistry {
 
   void forget(Worker& worker);
 
+  // The process that was to be told of workers is gone: forgets it as such. Costs as much as it had workers.
+  void stop_notifications(pid_t notify_pid);
+
+  // The workers that never had a process and have somebody waiting for them: for a shutdown, which will not
+  // start them any more.
+  std::vector<Worker*> unstarted_with_waiter();
+
   // Makes startable what is due by `now`.
   void release_due(Clock::time_point now);
   std::optional<Clock::time_point> next_due() const;
 
   // After a crash, every process being gone: restartable workers become startable with no regard to their
-  // interval; the others are returned, to be forgotten by the caller.
+  // interval; the others are returned, to be forgotten by the caller. Nobody is told of any of them any more,
+  // and none is in a slot: the caller puts those that stay into new ones.
   [[nodiscard]] std::vector<Worker*> reset();
 
   // The running workers that asked for a database, marked as stopped because the upstream went away.
@@ -133,11 +150,13 @@ class WorkerRegistry {
   bool may_start(const Worker& worker) const;
   void change_state(Worker& worker, WorkerState state, std::optional<Clock::time_point> due = std::nullopt);
   void make_startable_or_wait(Worker& worker);
+  void clear_notify(Worker& worker);
 
   std::list<Worker> workers_;  // head: registered last
   std::list<Worker*> queue_;
   std::multimap<Clock::time_point, Worker*> due_;
   std::unordered_map<pid_t, Worker*> by_pid_;
+  std::unordered_map<pid_t, std::list<Worker*>> by_notify_pid_;
   UpstreamLevel level_ = UpstreamLevel::none;
   UpstreamLevel highest_ = UpstreamLevel::none;  // since the host started
   Observer observer_;

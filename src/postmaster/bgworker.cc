@@ -49,8 +49,6 @@ void append_registered(const BackgroundWorker* worker) {
   MemoryContextSwitchTo(old);
 }
 
-// The checks that static and dynamic registration share, in the server's order. An empty bgw_type is filled
-// in, in the caller's own struct, as the server does.
 bool sanity_check(BackgroundWorker* worker, int elevel) {
   const char* problem = nullptr;
   constexpr int max_restart_seconds = 86400 * 1000;
@@ -139,6 +137,10 @@ int registered_worker_count() {
 }
 BackgroundWorker* registered_worker(int index) {
   return registered[index];
+}
+
+bool check_definition(BackgroundWorker* worker, int elevel) {
+  return sanity_check(worker, elevel);
 }
 
 void run_background_worker(BackgroundWorker* worker) {

@@ -1,6 +1,8 @@
 // What the registration side of background workers (bgworker.cc) gives to the postmaster (postmaster.cc).
 #pragma once
 
+#include "core/worker_slots.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "postmaster/bgworker.h"
@@ -12,6 +14,14 @@ namespace bgw {
 // inherit them. `index` from 0 to registered_worker_count() - 1.
 int registered_worker_count();
 BackgroundWorker* registered_worker(int index);
+
+// The checks that static and dynamic registration share, in the server's order; what is wrong is reported at
+// `elevel`. An empty bgw_type is filled in, in the caller's own struct, as the server does.
+bool check_definition(BackgroundWorker* worker, int elevel);
+
+// Postmaster, once shared memory and the status page are there, and after each reset: makes the slots known to
+// this process and the children it makes from now on.
+SlotRequests attach_worker_slots();
 
 // In a fresh child, with signals blocked and MyPMChildSlot assigned: becomes the worker, runs its entry
 // function, and ends the process.

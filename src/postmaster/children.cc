@@ -62,6 +62,7 @@ void Postmaster::publish(const WorkerRegistry::Worker& worker, int slot) {
     if (found != children_.end()) slot = found->second.slot;
   }
   StatusPage::set_worker(worker.slot, worker, slot);
+  ledger_.publish(worker);
 }
 
 // Takes up a child just forked: a pidfd to watch it by. Without one it cannot be supervised and is killed.
@@ -71,6 +72,7 @@ bool Postmaster::add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::
   if (fd) {
     if (auto watching = loop_.watch(fd.get(), [this, pid] { on_child_event(pid); }); watching) {
       children_.emplace(pid, Child{kind, pid, std::move(fd), slot, worker});
+      supervised_ += is_supervised(kind);
       if (slot != 0) StatusPage::set_child_pid(slot, pid);
       return true;
     }
@@ -111,7 +113,10 @@ void Postmaster::start_workers() {
 
 // No process could be had for it.
 void Postmaster::start_failed(WorkerRegistry::Worker& worker) {
-  if (!registry_.start_failed(worker, WorkerRegistry::Clock::now())) forget_worker(worker);
+  pid_t waiter = worker.spec.notify_pid;
+  if (registry_.start_failed(worker, WorkerRegistry::Clock::now())) return;
+  forget_worker(worker);
+  notify(waiter);
 }
 
 bool Postmaster::launch_worker(WorkerRegistry::Worker& worker) {
@@ -124,7 +129,7 @@ bool Postmaster::launch_worker(WorkerRegistry::Worker& worker) {
     return false;
   }
   pid_t pid = fork_child(slot);
-  if (pid == 0) run_background_worker(registered_worker(worker.slot));
+  if (pid == 0) run_background_worker(definition_of(worker));
   if (pid < 0) {
     ereport(LOG, (errmsg("could not fork worker process: %m")));
     ReleasePostmasterChildSlot(slot);
@@ -154,12 +159,14 @@ void Postmaster::arm_restart_timer() {
 void Postmaster::forget_worker(WorkerRegistry::Worker& worker) {
   ereport(DEBUG1, (errmsg_internal("unregistering background worker \"%s\"", worker.spec.name.c_str())));
   StatusPage::clear_worker(worker.slot);
+  ledger_.release(worker);
   registry_.forget(worker);
 }
 
 void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
   WorkerRegistry::Worker& worker = *child.worker;
   std::string what = "background worker \"" + worker.spec.type + "\"";
+  pid_t waiter = worker.spec.notify_pid;
   bool quiet = phase_ == Phase::resetting || abnormal_ || shutdown_ == Shutdown::immediate;
 
   switch (registry_.exited(worker, exit, WorkerRegistry::Clock::now())) {
@@ -169,15 +176,18 @@ void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
       break;
     case ExitVerdict::forget:
       forget_worker(worker);
+      notify(waiter);
       if (!quiet) log_child_exit(exit.code == 0 ? DEBUG1 : LOG, what, child.pid, exit, false);
       break;
     case ExitVerdict::restart:
+      notify(waiter);
       if (!quiet) log_child_exit(exit.code == 0 ? DEBUG1 : LOG, what, child.pid, exit, false);
       break;
   }
 }
 
-// Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them down.
+// Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them
+// down.
 void Postmaster::on_last_words() {
   while (auto words = read_last_words()) {
     if (words->pid == 0) {
@@ -189,6 +199,7 @@ void Postmaster::on_last_words() {
     Child& child = found->second;
     if (child.kind != ChildKind::worker || child.worker == nullptr) continue;
     child.last_words = words->status;
+    registry_.stop_notifications(words->pid);
     worker_exited(child, WorkerExit{.code = words->status});
     child.worker = nullptr;
   }
@@ -227,6 +238,8 @@ void Postmaster::on_child_event(pid_t pid) {
   loop_.unwatch(found->second.pidfd.get());
   Child child = std::move(children_.extract(found).mapped());
   child.pidfd.reset();
+  supervised_ -= is_supervised(child.kind);
+  registry_.stop_notifications(pid);
   bool cleaned_up = child.slot == 0 || ReleasePostmasterChildSlot(child.slot);
   if (child.slot != 0) StatusPage::set_child_pid(child.slot, 0);
   WorkerExit exit = worker_exit_of(info, cleaned_up);
@@ -269,6 +282,7 @@ void Postmaster::on_child_event(pid_t pid) {
       embedded_exited(wait_status_of(info));
       break;
   }
+  ledger_.check_damage(WorkerRegistry::Clock::now());
   advance();
   start_workers();
 }

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "core/control_protocol.hpp"
-#include "core/libpq_library.hpp"
 #include "port/process.hpp"
 #include "utils/guc_internal.hpp"
 
@@ -33,18 +32,6 @@ namespace bgw {
 namespace {
 
 constexpr std::chrono::seconds kKillDelay{5};  // from SIGQUIT to SIGKILL
-
-StartWhen start_when(BgWorkerStartTime time) {
-  switch (time) {
-    case BgWorkerStart_PostmasterStart:
-      return StartWhen::postmaster_start;
-    case BgWorkerStart_ConsistentState:
-      return StartWhen::consistent_state;
-    case BgWorkerStart_RecoveryFinished:
-      return StartWhen::recovery_finished;
-  }
-  return StartWhen::recovery_finished;
-}
 
 UpstreamLevel level_of(UpstreamState state) {
   switch (state) {
@@ -79,20 +66,7 @@ Result<void> Postmaster::start() {
   last_words_fd_ = *last_words;
   if (auto watching = loop_.watch(last_words_fd_, [this] { on_last_words(); }); !watching) return watching;
 
-  for (int i = 0; i < registered_worker_count(); i++) {
-    const BackgroundWorker* worker = registered_worker(i);
-    WorkerSpec spec;
-    spec.name = worker->bgw_name;
-    spec.type = worker->bgw_type;
-    spec.start_when = start_when(worker->bgw_start_time);
-    if (worker->bgw_restart_time != BGW_NEVER_RESTART)
-      spec.restart_after = std::chrono::seconds(worker->bgw_restart_time);
-    spec.needs_database = (worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0;
-    spec.flags = worker->bgw_flags;
-    if (spec.needs_database) load_libpq();
-    publish(registry_.add(std::move(spec), i));
-  }
-  registry_.set_observer([this](const WorkerRegistry::Worker& worker) { publish(worker); });
+  add_static_workers();
 
   auto listening = listen_control_socket(options_.control_socket);
   if (!listening) return listening.error();
@@ -122,6 +96,9 @@ void Postmaster::on_signal(int signal_number) {
       break;
     case SIGQUIT:
       shut_down(Shutdown::immediate);
+      break;
+    case SIGUSR1:
+      slots_changed();
       break;
     default:
       break;
@@ -176,6 +153,7 @@ void Postmaster::shut_down(Shutdown mode) {
   } else if (phase_ == Phase::running) {
     // The host has no client sessions of its own to wait for, so a smart shutdown stops the workers at once.
     phase_ = Phase::stopping_children;
+    drop_unstarted_workers();
     signal_workers_and_backends(SIGTERM);
   } else if (phase_ == Phase::stopping_upstream) {
     embedded_.stop(EmbeddedUpstream::StopMode::fast);
@@ -205,14 +183,6 @@ void Postmaster::arm_kill_timer() {
     for (auto& [pid, child] : children_)
       if (child.kind != ChildKind::embedded) signal_child(child, SIGKILL);
   });
-}
-
-std::size_t Postmaster::workers_and_backends() const {
-  std::size_t count = 0;
-  for (auto& [pid, child] : children_)
-    count +=
-        child.kind == ChildKind::worker || child.kind == ChildKind::spare || child.kind == ChildKind::backend;
-  return count;
 }
 
 // Moves on to the next phase when everything the present one waits for is gone.
@@ -266,6 +236,7 @@ void Postmaster::finish_reset() {
   std::stable_partition(over.begin(), over.end(), [](auto* worker) { return !worker->spec.restart_after; });
   auto rest = std::find_if(over.begin(), over.end(), [](auto* worker) { return worker->spec.restart_after; });
   std::for_each(over.begin(), rest, [this](auto* worker) { forget_worker(*worker); });
+  place_workers_anew();
   start_workers();
   std::for_each(rest, over.end(), [this](auto* worker) { forget_worker(*worker); });
   announce_upstream();

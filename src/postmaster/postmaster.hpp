@@ -25,6 +25,7 @@
 #include "core/monitor.hpp"
 #include "core/status_page.hpp"
 #include "core/worker_registry.hpp"
+#include "core/worker_slots.hpp"
 #include "port/fd.hpp"
 #include "postmaster/fork_server.hpp"
 
@@ -58,6 +59,10 @@ class Postmaster {
   enum class Phase { running, resetting, stopping_children, stopping_monitor, stopping_upstream };
   enum class Shutdown { none, smart, fast, immediate };
   enum class ChildKind { worker, spare, fork_server, backend, monitor, embedded };
+
+  static bool is_supervised(ChildKind kind) {
+    return kind == ChildKind::worker || kind == ChildKind::spare || kind == ChildKind::backend;
+  }
 
   struct Child {
     ChildKind kind;
@@ -96,6 +101,18 @@ class Postmaster {
     int outstanding = 0;  // spares asked for and not announced yet
   };
 
+  // dynamic_workers.cc: registrations and who is told of workers
+  SlotLedger::Actions slot_actions();
+  void add_static_workers();
+  void place_workers_anew();
+  void slots_changed();
+  WorkerRegistry::Worker* worker_registered(int slot, const void* request, bool terminated);
+  void terminate_worker(WorkerRegistry::Worker& worker);
+  BackgroundWorker* definition_of(WorkerRegistry::Worker& worker);
+  bool may_be_notified(pid_t pid) const;
+  void notify(pid_t pid) const;
+  void drop_unstarted_workers();
+
   // spares.cc: processes made ahead of need
   bool hand_over(WorkerRegistry::Worker& worker);
   bool await_spares();
@@ -124,12 +141,14 @@ class Postmaster {
   void signal_child(const Child& child, int signal_number);
   void signal_workers_and_backends(int signal_number);
   void arm_kill_timer();
-  std::size_t workers_and_backends() const;
+  std::size_t workers_and_backends() const { return supervised_; }
 
   EventLoop& loop_;
   PostmasterOptions options_;
   WorkerRegistry registry_;
+  SlotLedger ledger_{slot_actions()};
   std::unordered_map<pid_t, Child> children_;
+  std::size_t supervised_ = 0;  // of children_, the workers, spares and backends
   EmbeddedUpstream embedded_;
   UniqueFd control_socket_;
   UniqueFd monitor_pipe_;

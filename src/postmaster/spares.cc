@@ -78,7 +78,7 @@ bool Postmaster::hand_over(WorkerRegistry::Worker& worker) {
   while (!spares_.empty()) {
     Child& spare = children_.at(spares_.back());
     spares_.pop_back();
-    Order order{AssignPostmasterChildSlot(), *registered_worker(worker.slot)};
+    Order order{AssignPostmasterChildSlot(), *definition_of(worker)};
     ssize_t written = ::write(spare.order_pipe.get(), &order, sizeof order);
     spare.order_pipe.reset();
     if (written != static_cast<ssize_t>(sizeof order)) {

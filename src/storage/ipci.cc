@@ -6,6 +6,7 @@
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/pg_sema.h"
@@ -38,6 +39,7 @@ void make_shared_memory() {
   InitProcGlobal();
   CreateSharedBackendStatus();
   PMSignalShmemInit();
+  BackgroundWorkerShmemInit();
   ProcSignalShmemInit();
 
   if (shmem_startup_hook) shmem_startup_hook();
@@ -66,6 +68,7 @@ Size CalculateShmemSize(int* num_semaphores) {
   size = add_size(size, BackendStatusShmemSize());
   size = add_size(size, PMSignalShmemSize());
   size = add_size(size, ProcSignalShmemSize());
+  size = add_size(size, BackgroundWorkerShmemSize());
   size = add_size(size, requested_by_modules);
   size = add_size(size, page - (size % page));
   return size;

@@ -12,7 +12,7 @@ from harness import Postgres
 # The postmaster's lines that speak of workers or of the state of the whole.
 ABOUT_WORKERS = re.compile(r"background worker|terminating any other|aborting any|all server processes|received .* shutdown|"
                            r"database system is shut down|parameter \"|configuration file|reloading|"
-                           r"could not|too many|invalid|recalcitrant|restart_after_crash|abnormal",
+                           r"worker notification|could not|too many|invalid|recalcitrant|restart_after_crash|abnormal",
                            re.S)
 QUIET = {"log_min_messages": "debug1", "max_worker_processes": 16}
 
@@ -54,15 +54,15 @@ def in_shutdown_order(lines):
 
 
 def run_both(space, module, workers, until, settings=None, during=None, crash=False, stop=None, postmaster=True,
-             ignore=()):
+             ignore=(), also=()):
     """Runs `module` with its setting MODULE.workers in both; returns the two transcripts, the server's first.
 
     until: regular expression of the log line after which both are stopped; during(daemon): what happens before that,
     returning from where in the log `until` is looked for (default: the start). ignore: workers whose own lines do not
-    matter.
+    matter. also: types of workers registered at run time whose lines are compared too.
     """
     names = [(re.findall(r"type=(\S+)", entry) or [entry.split()[0]])[0] for entry in workers.split(";")]
-    names = [name for name in names if name not in ignore]
+    names = [name for name in names if name not in ignore] + list(also)
     both = {"shared_preload_libraries": module, f"{module}.workers": workers, **QUIET, **(settings or {})}
     daemons = [space.postgres("reference", settings=both)]
     if not os.environ.get("BGW_TEST_REFERENCE_ONLY"):  # to try a test itself, where there is no host yet

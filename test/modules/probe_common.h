@@ -43,8 +43,9 @@ typedef struct ProbeAction
 
 static char *probe_workers;
 
-static void
-probe_register(const char *library, const char *entry, char *words)
+/* Fills `worker` in from the words of one description, which it cuts up; returns how many there were. */
+static int
+probe_describe(const char *library, const char *entry, char *words, BackgroundWorker *described)
 {
 	BackgroundWorker worker;
 	char	   *save = NULL;
@@ -100,7 +101,16 @@ probe_register(const char *library, const char *entry, char *words)
 			elog(FATAL, "probe: what is \"%s\"?", word);
 	}
 	worker.bgw_main_arg = Int32GetDatum(position);
-	if (position > 0)
+	*described = worker;
+	return position;
+}
+
+static void
+probe_register(const char *library, const char *entry, char *words)
+{
+	BackgroundWorker worker;
+
+	if (probe_describe(library, entry, words, &worker) > 0)
 		RegisterBackgroundWorker(&worker);
 }
 

@@ -56,6 +56,31 @@ TEST(WorkerRegistry, StartsWhatTheUpstreamsStateAllows) {
   EXPECT_EQ(registry.running(), 3u);
 }
 
+TEST(WorkerRegistry, WhoIsGoneIsToldOfNothing) {
+  WorkerRegistry registry;
+  auto told = [](std::string name, pid_t notify) {
+    WorkerSpec made = spec(std::move(name), StartWhen::postmaster_start, 0s);
+    made.notify_pid = notify;
+    return made;
+  };
+  WorkerRegistry::Worker& first = registry.add(told("first", 77), 0);
+  WorkerRegistry::Worker& second = registry.add(told("second", 77), 1);
+  WorkerRegistry::Worker& other = registry.add(told("other", 78), 2);
+  registry.add(told("nobody's", 0), 3);
+  EXPECT_EQ(registry.unstarted_with_waiter().size(), 3u);
+  registry.started(other, 100);
+  EXPECT_EQ(registry.unstarted_with_waiter().size(), 2u);
+  registry.forget(second);
+  registry.stop_notifications(77);
+  registry.stop_notifications(77);
+  EXPECT_EQ(first.spec.notify_pid, 0);
+  EXPECT_EQ(other.spec.notify_pid, 78);
+  EXPECT_TRUE(registry.unstarted_with_waiter().empty());
+  EXPECT_TRUE(registry.reset().empty());
+  EXPECT_EQ(other.spec.notify_pid, 0) << "after a reset no process of before is left to be told";
+  registry.stop_notifications(78);
+}
+
 TEST(WorkerRegistry, ExitZeroForgetsWhateverTheInterval) {
   WorkerRegistry registry;
   auto& worker = registry.add(spec("w", StartWhen::postmaster_start, 0s), 0);
