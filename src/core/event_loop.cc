@@ -75,7 +75,8 @@ Result<void> EventLoop::open(const std::vector<int>& signals, SignalCallback on_
 }
 
 Result<void> EventLoop::watch(int fd, Callback callback) {
-  auto watch = std::make_shared<Watch>(Watch{fd, std::move(callback)});
+  auto watch = std::allocate_shared<Watch>(std::pmr::polymorphic_allocator<Watch>(&private_memory()),
+                                           Watch{fd, std::move(callback)});
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = fd;

@@ -6,7 +6,7 @@
 //     interrupted and run one after the other.
 //  3. A callback may add and remove watches and deadlines, its own included, at any time: a removed watch is
 //     never called again, even when its event was already collected.
-//  4. In a forked child the loop must not be used; close_in_child() drops its descriptors.
+//  4. In a forked child the loop must not be used, nor what it has allocated; close_in_child() drops its descriptors.
 #pragma once
 
 #include <chrono>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/result.hpp"
+#include "port/private_memory.hpp"
 
 namespace bgw {
 
@@ -80,7 +81,7 @@ class EventLoop {
   int signal_fd_ = -1;
   int timer_fd_ = -1;
   SignalCallback on_signal_;
-  std::unordered_map<int, std::shared_ptr<Watch>> watches_;
+  std::pmr::unordered_map<int, std::shared_ptr<Watch>> watches_{&private_memory()};
   std::map<std::pair<Clock::time_point, TimerId>, Callback> timers_;
   std::unordered_map<TimerId, Clock::time_point> timer_times_;
   TimerId next_timer_ = 1;

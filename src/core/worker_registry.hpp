@@ -19,6 +19,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,11 +89,15 @@ class WorkerRegistry {
 
    private:
     friend class WorkerRegistry;
-    std::list<Worker>::iterator self;
-    std::optional<std::list<Worker*>::iterator> queued;
-    std::optional<std::multimap<Clock::time_point, Worker*>::iterator> due;
+    std::pmr::list<Worker>::iterator self;
+    std::optional<std::pmr::list<Worker*>::iterator> queued;
+    std::optional<std::pmr::multimap<Clock::time_point, Worker*>::iterator> due;
     std::list<Worker*>::iterator notified;  // valid while notify_pid is not 0
   };
+
+  // What the registry keeps is allocated from `memory`, which must outlive it.
+  explicit WorkerRegistry(std::pmr::memory_resource& memory = *std::pmr::get_default_resource())
+      : workers_(&memory), queue_(&memory), due_(&memory), by_pid_(&memory), by_notify_pid_(&memory) {}
 
   // Called after every change of a worker's state, for the status that operators see.
   using Observer = std::function<void(const Worker&)>;
@@ -152,11 +157,11 @@ class WorkerRegistry {
   void make_startable_or_wait(Worker& worker);
   void clear_notify(Worker& worker);
 
-  std::list<Worker> workers_;  // head: registered last
-  std::list<Worker*> queue_;
-  std::multimap<Clock::time_point, Worker*> due_;
-  std::unordered_map<pid_t, Worker*> by_pid_;
-  std::unordered_map<pid_t, std::list<Worker*>> by_notify_pid_;
+  std::pmr::list<Worker> workers_;  // head: registered last
+  std::pmr::list<Worker*> queue_;
+  std::pmr::multimap<Clock::time_point, Worker*> due_;
+  std::pmr::unordered_map<pid_t, Worker*> by_pid_;
+  std::pmr::unordered_map<pid_t, std::list<Worker*>> by_notify_pid_;
   UpstreamLevel level_ = UpstreamLevel::none;
   UpstreamLevel highest_ = UpstreamLevel::none;  // since the host started
   Observer observer_;

@@ -35,6 +35,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory_resource>
 #include <optional>
 #include <vector>
 
@@ -168,7 +169,8 @@ class SlotLedger {
     std::function<bool(const void* definition)> is_parallel;
   };
 
-  explicit SlotLedger(Actions actions) : actions_(std::move(actions)) {}
+  explicit SlotLedger(Actions actions, std::pmr::memory_resource& memory = *std::pmr::get_default_resource())
+      : actions_(std::move(actions)), entries_(&memory) {}
 
   // A new, empty request area: every slot is free and of generation 0.
   void reset(SlotRequests requests);
@@ -209,7 +211,7 @@ class SlotLedger {
 
   Actions actions_;
   SlotRequests requests_;
-  std::vector<Entry> entries_;
+  std::pmr::vector<Entry> entries_;
   std::vector<char> definition_;  // the private copy
   int used_ = 0;
   int parallel_ = 0;

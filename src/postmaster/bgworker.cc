@@ -31,13 +31,17 @@ BackgroundWorker* MyBgworkerEntry = nullptr;
 
 namespace {
 
-// Grows by doubling while modules register; TopMemoryContext, never freed.
+// Grows by doubling while modules register; in a context of its own, gone once the postmaster has made its own list.
+MemoryContext registrations = nullptr;
 BackgroundWorker** registered = nullptr;
 int registered_count = 0;
 int registered_room = 0;
 
 void append_registered(const BackgroundWorker* worker) {
-  MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+  if (registrations == nullptr)
+    registrations =
+        AllocSetContextCreate(TopMemoryContext, "background worker registrations", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext old = MemoryContextSwitchTo(registrations);
   if (registered_count == registered_room) {
     registered_room = registered_room ? registered_room * 2 : 16;
     Size size = sizeof(*registered) * static_cast<Size>(registered_room);
@@ -137,6 +141,13 @@ int registered_worker_count() {
 }
 BackgroundWorker* registered_worker(int index) {
   return registered[index];
+}
+
+void forget_registrations() {
+  if (registrations != nullptr) MemoryContextDelete(registrations);
+  registrations = nullptr;
+  registered = nullptr;
+  registered_room = 0;
 }
 
 bool check_definition(BackgroundWorker* worker, int elevel) {

@@ -10,10 +10,11 @@ extern "C" {
 
 namespace bgw {
 
-// The statically registered workers, in the order of registration. Kept for the postmaster's life; children
-// inherit them. `index` from 0 to registered_worker_count() - 1.
+// The statically registered workers, in the order of registration, until they are forgotten: the postmaster keeps
+// copies where children do not pay for them. `index` from 0 to registered_worker_count() - 1.
 int registered_worker_count();
 BackgroundWorker* registered_worker(int index);
+void forget_registrations();
 
 // The checks that static and dynamic registration share, in the server's order; what is wrong is reported at
 // `elevel`. An empty bgw_type is filled in, in the caller's own struct, as the server does.

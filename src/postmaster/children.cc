@@ -128,8 +128,10 @@ bool Postmaster::launch_worker(WorkerRegistry::Worker& worker) {
                   errmsg("no slot available for new worker process")));
     return false;
   }
+  static BackgroundWorker definition;
+  definition = *definition_of(worker);
   pid_t pid = fork_child(slot);
-  if (pid == 0) run_background_worker(definition_of(worker));
+  if (pid == 0) run_background_worker(&definition);
   if (pid < 0) {
     ereport(LOG, (errmsg("could not fork worker process: %m")));
     ReleasePostmasterChildSlot(slot);

@@ -69,10 +69,6 @@ WorkerRow row_of(int slot, const WorkerStatusRow& from) {
   row.starts = static_cast<long long>(from.starts);
   row.last_exit = exit_text(from);
   row.since = static_cast<double>(from.since_us) / 1e6;
-  if (slot < registered_worker_count()) {
-    row.library = registered_worker(slot)->bgw_library_name;
-    row.function = registered_worker(slot)->bgw_function_name;
-  }
   if (from.pid != 0 && from.child_slot > 0) {
     const volatile uint32& shown = ProcGlobal->allProcs[from.child_slot - 1].wait_event_info;
     uint32 event = shown;

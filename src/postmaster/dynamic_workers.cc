@@ -44,6 +44,11 @@ StartWhen start_when(BgWorkerStartTime time) {
   return StartWhen::recovery_finished;
 }
 
+std::shared_ptr<BackgroundWorker> copy_of(const BackgroundWorker& definition) {
+  return std::allocate_shared<BackgroundWorker>(
+      std::pmr::polymorphic_allocator<BackgroundWorker>(&private_memory()), definition);
+}
+
 // Also sees to it that children made from now on have what the worker needs.
 WorkerSpec spec_of(std::shared_ptr<BackgroundWorker> definition, bool is_static) {
   WorkerSpec spec;
@@ -89,11 +94,12 @@ SlotLedger::Actions Postmaster::slot_actions() {
 void Postmaster::add_static_workers() {
   ledger_.reset(attach_worker_slots());
   for (int i = 0; i < registered_worker_count(); i++) {
-    auto definition = std::make_shared<BackgroundWorker>(*registered_worker(i));
+    auto definition = copy_of(*registered_worker(i));
     WorkerRegistry::Worker& worker = registry_.add(spec_of(std::move(definition), true), -1);
     if (!ledger_.place(worker)) elog(FATAL, "no slot for background worker \"%s\"", worker.spec.name.c_str());
     publish(worker);
   }
+  forget_registrations();
   registry_.set_observer([this](const WorkerRegistry::Worker& worker) {
     publish(worker);
     if (worker.state == WorkerState::running) notify(worker.spec.notify_pid);
@@ -123,7 +129,7 @@ void Postmaster::slots_changed() {
 WorkerRegistry::Worker* Postmaster::worker_registered(int slot, const void* request, bool terminated) {
   if (terminated || phase_ != Phase::running) return nullptr;
   const auto* asked = static_cast<const BackgroundWorker*>(request);
-  auto definition = std::make_shared<BackgroundWorker>(*asked);
+  auto definition = copy_of(*asked);
   copy_harmless(definition->bgw_name, asked->bgw_name);
   copy_harmless(definition->bgw_type, asked->bgw_type);
   copy_harmless(definition->bgw_library_name, asked->bgw_library_name);
@@ -138,7 +144,7 @@ WorkerRegistry::Worker* Postmaster::worker_registered(int slot, const void* requ
   return &registry_.add(spec_of(std::move(definition), false), slot);
 }
 
-// What a process of the worker gets as MyBgworkerEntry.
+// What a process of the worker gets as MyBgworkerEntry; private memory, so a fork has to take a copy along.
 BackgroundWorker* Postmaster::definition_of(WorkerRegistry::Worker& worker) {
   worker.spec.definition->bgw_notify_pid = worker.spec.notify_pid;
   return worker.spec.definition.get();

@@ -27,6 +27,7 @@
 #include "core/worker_registry.hpp"
 #include "core/worker_slots.hpp"
 #include "port/fd.hpp"
+#include "port/private_memory.hpp"
 #include "postmaster/fork_server.hpp"
 
 namespace bgw {
@@ -145,9 +146,10 @@ class Postmaster {
 
   EventLoop& loop_;
   PostmasterOptions options_;
-  WorkerRegistry registry_;
-  SlotLedger ledger_{slot_actions()};
-  std::unordered_map<pid_t, Child> children_;
+  // Private memory: forks copy none of it, and no child looks at it.
+  WorkerRegistry registry_{private_memory()};
+  SlotLedger ledger_{slot_actions(), private_memory()};
+  std::pmr::unordered_map<pid_t, Child> children_{&private_memory()};
   std::size_t supervised_ = 0;  // of children_, the workers, spares and backends
   EmbeddedUpstream embedded_;
   UniqueFd control_socket_;
