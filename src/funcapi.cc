@@ -1,9 +1,9 @@
-// Functions that return rows and sets (funcapi.h): making composite values, what a function's result is declared
-// to be, and the two ways of returning a set.
+// Functions that return rows and sets (funcapi.h): making composite values, what a function's result is
+// declared to be, and the two ways of returning a set.
 //
 // A function is called in this process through `bgworkerctl call` or by module code itself. What it returns is
-// known from its call expression (FmgrInfo.fn_expr) and from ReturnSetInfo.expectedDesc; no catalog is read. All
-// of it is C style.
+// known from its call expression (FmgrInfo.fn_expr) and from ReturnSetInfo.expectedDesc; no catalog is read.
+// All of it is C style.
 extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"

@@ -29,7 +29,8 @@ extern "C" {
 ExprContext* CreateStandaloneExprContext(void) {
   ExprContext* context = makeNode(ExprContext);
   context->ecxt_per_query_memory = CurrentMemoryContext;
-  context->ecxt_per_tuple_memory = AllocSetContextCreate(CurrentMemoryContext, "ExprContext", ALLOCSET_DEFAULT_SIZES);
+  context->ecxt_per_tuple_memory =
+      AllocSetContextCreate(CurrentMemoryContext, "ExprContext", ALLOCSET_DEFAULT_SIZES);
   context->caseValue_isNull = true;
   context->domainValue_isNull = true;
   return context;
@@ -47,8 +48,8 @@ void ReScanExprContext(ExprContext* econtext) {
 }
 
 void RegisterExprContextCallback(ExprContext* econtext, ExprContextCallbackFunction function, Datum arg) {
-  auto* callback = static_cast<ExprContext_CB*>(
-      MemoryContextAlloc(econtext->ecxt_per_query_memory, sizeof(ExprContext_CB)));
+  auto* callback =
+      static_cast<ExprContext_CB*>(MemoryContextAlloc(econtext->ecxt_per_query_memory, sizeof(ExprContext_CB)));
   callback->function = function;
   callback->arg = arg;
   callback->next = econtext->ecxt_callbacks;

@@ -16,7 +16,8 @@ Const* makeConst(Oid consttype, int32 consttypmod, Oid constcollid, int constlen
   constant->constcollid = constcollid;
   constant->constlen = constlen;
   // A varlena in a node is never an out-of-line or compressed one.
-  constant->constvalue = !constisnull && constlen == -1 ? PointerGetDatum(PG_DETOAST_DATUM(constvalue)) : constvalue;
+  constant->constvalue =
+      !constisnull && constlen == -1 ? PointerGetDatum(PG_DETOAST_DATUM(constvalue)) : constvalue;
   constant->constisnull = constisnull;
   constant->constbyval = constbyval;
   constant->location = -1;

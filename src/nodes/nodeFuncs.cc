@@ -1,5 +1,5 @@
-// What an expression node says of its value (nodes/nodeFuncs.h): its type, modifier and collation, for the nodes
-// that describe calls in this process. Other nodes belong to the upstream's planner and executor.
+// What an expression node says of its value (nodes/nodeFuncs.h): its type, modifier and collation, for the
+// nodes that describe calls in this process. Other nodes belong to the upstream's planner and executor.
 extern "C" {
 #include "postgres.h"
 #include "nodes/nodeFuncs.h"

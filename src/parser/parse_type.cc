@@ -1,8 +1,8 @@
 // Types by the words that SQL has for them (parser/parse_type.h).
 //
 // What is read here: the grammar's own names ("double precision", "timestamp(3) with time zone"), the built-in
-// types' names, with pg_catalog before them or not, quoted or not, modifiers in parentheses, and array brackets.
-// Any other name is asked of the upstream when the process has a session. All of it is C style.
+// types' names, with pg_catalog before them or not, quoted or not, modifiers in parentheses, and array
+// brackets. Any other name is asked of the upstream when the process has a session. All of it is C style.
 #include <cctype>
 #include <cstring>
 
@@ -156,8 +156,7 @@ int32 typmod_of(Oid type, Modifiers* modifiers, const Reader* r) {
     ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
                     errmsg("type modifier is not allowed for type \"%s\"", format_type_be(type)),
                     errdetail("The type was given as \"%s\".", r->whole)));
-  ArrayType* array =
-      construct_array(modifiers->values, modifiers->count, CSTRINGOID, -2, false, TYPALIGN_CHAR);
+  ArrayType* array = construct_array(modifiers->values, modifiers->count, CSTRINGOID, -2, false, TYPALIGN_CHAR);
   return DatumGetInt32(OidFunctionCall1(function, PointerGetDatum(array)));
 }
 
@@ -251,7 +250,8 @@ bool take_array(Reader* r) {
 
 extern "C" {
 
-// A name that is no type is an error, or with `missing_ok` gives InvalidOid; what is not even a name is an error.
+// A name that is no type is an error, or with `missing_ok` gives InvalidOid; what is not even a name is an
+// error.
 void parseTypeString(const char* str, Oid* typeid_p, int32* typmod_p, bool missing_ok) {
   Reader reader = {str, str, false};
   skip_space(&reader);

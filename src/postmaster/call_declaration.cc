@@ -63,8 +63,9 @@ Column read_column(const char* from, const char* to, const char* whole) {
   char* type = name_end;
   while (scanner_isspace(*type)) type++;
   if (name_end == text || *type == '\0')
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("invalid column \"%s\" in result type \"%s\"", text, whole),
-                    errhint("Write each column as NAME TYPE, with commas between them.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_SYNTAX_ERROR), errmsg("invalid column \"%s\" in result type \"%s\"", text, whole),
+             errhint("Write each column as NAME TYPE, with commas between them.")));
   column.name = *text == '"' ? pnstrdup(text + 1, static_cast<Size>(name_end - text - 2))
                              : downcase_truncate_identifier(text, static_cast<int>(name_end - text), false);
   parseTypeString(type, &column.type, &column.typmod, false);
@@ -74,7 +75,8 @@ Column read_column(const char* from, const char* to, const char* whole) {
 TupleDesc row_of(const Column* columns, int count) {
   TupleDesc desc = CreateTemplateTupleDesc(count);
   for (int i = 0; i < count; i++)
-    TupleDescInitEntry(desc, static_cast<AttrNumber>(i + 1), columns[i].name, columns[i].type, columns[i].typmod, 0);
+    TupleDescInitEntry(desc, static_cast<AttrNumber>(i + 1), columns[i].name, columns[i].type,
+                       columns[i].typmod, 0);
   return desc;
 }
 
@@ -261,7 +263,8 @@ CallResult read_call_result(const char* written) {
   return result;
 }
 
-CallDeclaration* look_up_declaration(const char* module, const char* function, int nargs, const CallArgument* args) {
+CallDeclaration* look_up_declaration(const char* module, const char* function, int nargs,
+                                     const CallArgument* args) {
   const Oid types[] = {TEXTOID, TEXTOID};
   const char* values[] = {function, file_name_of(module)};
   const RowSet* rows = bgw_session_lookup(declarations_query, 2, types, values);
@@ -292,10 +295,12 @@ CallDeclaration* look_up_declaration(const char* module, const char* function, i
     found_row = row;
   }
   if (found == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                    errmsg("function \"%s\" of module \"%s\" does not take these arguments", function, module),
-                    errdetail("This database declares: %s.", candidates.data),
-                    errhint("Give as many arguments, each as a bare literal or as TYPE:VALUE with the declared type.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_UNDEFINED_FUNCTION),
+         errmsg("function \"%s\" of module \"%s\" does not take these arguments", function, module),
+         errdetail("This database declares: %s.", candidates.data),
+         errhint("Give as many arguments, each as a bare literal or as TYPE:VALUE with the declared type.")));
   if (!unique)
     ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_FUNCTION),
                     errmsg("function \"%s\" of module \"%s\" is not unique", function, module),
@@ -322,8 +327,8 @@ char* default_argument_text(Oid function, int number) {
   snprintf(index, sizeof index, "%d", number + 1);
   const Oid types[] = {OIDOID, INT4OID};
   const char* values[] = {key, index};
-  char* expression = bgw_catalog_text("a default value",
-                                      "SELECT pg_catalog.pg_get_function_arg_default($1, $2)", 2, types, values);
+  char* expression = bgw_catalog_text(
+      "a default value", "SELECT pg_catalog.pg_get_function_arg_default($1, $2)", 2, types, values);
   if (expression == nullptr) return nullptr;
   return bgw_catalog_text("a default value", psprintf("SELECT (%s)::pg_catalog.text", expression), 0, nullptr,
                           nullptr);

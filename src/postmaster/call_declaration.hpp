@@ -1,5 +1,5 @@
-// What is known of a function that is to be called: its arguments' types and its result's. C style; everything is
-// palloc'd in the current memory context and everything may raise. Include after postgres.h.
+// What is known of a function that is to be called: its arguments' types and its result's. C style; everything
+// is palloc'd in the current memory context and everything may raise. Include after postgres.h.
 #pragma once
 
 extern "C" {
@@ -36,18 +36,19 @@ CallResult read_call_result(const char* written);
 struct CallDeclaration {
   Oid function;
   const char* name;
-  int nargs;           // the declared ones that a call has
-  Oid* argtypes;       // of `nargs`
-  int defaults_from;   // arguments from this one on take their default; `nargs` if none does
+  int nargs;          // the declared ones that a call has
+  Oid* argtypes;      // of `nargs`
+  int defaults_from;  // arguments from this one on take their default; `nargs` if none does
   bool strict;
-  bool variadic;       // the last argument is an array that VARIADIC collects
-  bool variadic_any;   // VARIADIC "any": any number of arguments of any types follow
+  bool variadic;      // the last argument is an array that VARIADIC collects
+  bool variadic_any;  // VARIADIC "any": any number of arguments of any types follow
   CallResult result;
 };
 
-// Looks the function up by library and symbol, and picks the one that takes these arguments. nullptr when none is
-// declared in this database; raises when some are but none, or more than one, takes the arguments.
-CallDeclaration* look_up_declaration(const char* module, const char* function, int nargs, const CallArgument* args);
+// Looks the function up by library and symbol, and picks the one that takes these arguments. nullptr when none
+// is declared in this database; raises when some are but none, or more than one, takes the arguments.
+CallDeclaration* look_up_declaration(const char* module, const char* function, int nargs,
+                                     const CallArgument* args);
 
 // A default value's text, as the upstream computes it for argument `number` (from 0); nullptr: NULL.
 char* default_argument_text(Oid function, int number);

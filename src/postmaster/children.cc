@@ -65,7 +65,8 @@ void Postmaster::publish(const WorkerRegistry::Worker& worker, int slot) {
     if (found != children_.end()) slot = found->second.slot;
   }
   const BackgroundWorker* definition = worker.spec.definition.get();
-  StatusPage::set_worker(worker.slot, worker, slot, definition->bgw_library_name, definition->bgw_function_name);
+  StatusPage::set_worker(worker.slot, worker, slot, definition->bgw_library_name,
+                         definition->bgw_function_name);
   ledger_.publish(worker);
 }
 
@@ -425,7 +426,8 @@ void Postmaster::accept_control() {
 
 // Spares take their places in shared memory from the same number.
 bool Postmaster::may_serve_another() const {
-  return control_backends_ < std::max(1, std::min(kMaxControlBackends, MaxConnections - 2 * spare_worker_processes));
+  return control_backends_ <
+         std::max(1, std::min(kMaxControlBackends, MaxConnections - 2 * spare_worker_processes));
 }
 
 void Postmaster::run_control_backend(int connection_fd) {

@@ -1,10 +1,10 @@
-// A backend: the child that serves one control connection. It is what the server calls a regular backend: a process
-// with an entry in shared memory, a latch, the signals of a client's session, and the whole interface for the module
-// code that it runs. Requests are carried out one after the other; a request that raises is answered with the
-// error, and the next one is served.
+// A backend: the child that serves one control connection. It is what the server calls a regular backend: a
+// process with an entry in shared memory, a latch, the signals of a client's session, and the whole interface
+// for the module code that it runs. Requests are carried out one after the other; a request that raises is
+// answered with the error, and the next one is served.
 //
-// C style: nothing with a destructor lives here, because whatever is called may raise. FATAL ends the process, and
-// the client is told why; the peer's leaving ends it in silence, unless a request is being carried out.
+// C style: nothing with a destructor lives here, because whatever is called may raise. FATAL ends the process,
+// and the client is told why; the peer's leaving ends it in silence, unless a request is being carried out.
 #include "postmaster/control_backend.hpp"
 
 #include <csignal>
@@ -69,9 +69,8 @@ void carry_out(const ControlBackendFacts& facts) {
   else if (strcmp(op, "call") == 0)
     control_call();
   else
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("unknown operation \"%s\"", op),
-             errhint("Use a bgworkerctl of the same version as the host.")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("unknown operation \"%s\"", op),
+                    errhint("Use a bgworkerctl of the same version as the host.")));
 }
 
 // Everything that may raise: waits for requests and carries them out, until the peer has left.
@@ -88,8 +87,8 @@ void serve_requests(void* arg) {
   }
 }
 
-// What the server's main loop does after an ERROR: the client is told, the transaction is rolled back, and whatever
-// was held is let go.
+// What the server's main loop does after an ERROR: the client is told, the transaction is rolled back, and
+// whatever was held is let go.
 void recover_from_error() {
   error_context_stack = nullptr;
   HOLD_INTERRUPTS();

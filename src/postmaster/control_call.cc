@@ -1,9 +1,10 @@
-// Calling a module's version-1 function as `SELECT * FROM function(arguments)` would call it: in a transaction with
-// a snapshot, with a call expression that tells the arguments' types, and with a ReturnSetInfo that takes a set in
-// either mode. Each row is sent as soon as it is there; the reply, with what the columns are, after the commit.
+// Calling a module's version-1 function as `SELECT * FROM function(arguments)` would call it: in a transaction
+// with a snapshot, with a call expression that tells the arguments' types, and with a ReturnSetInfo that takes
+// a set in either mode. Each row is sent as soon as it is there; the reply, with what the columns are, after
+// the commit.
 //
-// What is known of the function comes from the request, or, with a session, from the upstream's catalog. C style:
-// all memory is in the transaction's contexts, so that an error at any place leaves nothing behind.
+// What is known of the function comes from the request, or, with a session, from the upstream's catalog. C
+// style: all memory is in the transaction's contexts, so that an error at any place leaves nothing behind.
 #include "postmaster/control_call.hpp"
 
 #include <cstring>
@@ -71,7 +72,7 @@ struct ColumnName {
 
 struct Answer {
   MemoryContext context;  // of the names: they outlive the transaction
-  int columns;  // 0: void, or a result that cannot be shown
+  int columns;            // 0: void, or a result that cannot be shown
   ColumnName* names;
   long long rows;
   bool set;
@@ -107,7 +108,8 @@ void send_answer(const Answer* answer) noexcept {
   }
 }
 
-// --- the session ----------------------------------------------------------------------------------------------
+// --- the session
+// ----------------------------------------------------------------------------------------------
 
 // A session on the upstream, once per backend: `database` "" is the one that the connection string leads to.
 void connect_if_wanted() {
@@ -131,7 +133,8 @@ void connect_if_wanted() {
   pgstat_bestart();
 }
 
-// --- arguments ------------------------------------------------------------------------------------------------
+// --- arguments
+// ------------------------------------------------------------------------------------------------
 
 const TypeInfo* usable_type(Oid type) {
   const TypeInfo* info = find_type(type);
@@ -146,9 +149,10 @@ Oid named_type(const CallArgument* argument, int32* typmod) {
   Oid type;
   parseTypeString(argument->type_name, &type, typmod, true);
   if (!OidIsValid(type))
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type \"%s\" does not exist", argument->type_name),
-                    errdetail("An argument that begins with a letter and has a colon is read as TYPE:VALUE."),
-                    errhint("To pass it as it is, write text:%s", argument->written)));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type \"%s\" does not exist", argument->type_name),
+             errdetail("An argument that begins with a letter and has a colon is read as TYPE:VALUE."),
+             errhint("To pass it as it is, write text:%s", argument->written)));
   return type;
 }
 
@@ -179,8 +183,8 @@ void read_arguments(Call* call, const CallArgument* given, int count) {
       continue;
     }
     const Oid wanted = declared != nullptr && i < declared->nargs ? declared->argtypes[i] : InvalidOid;
-    const bool by_declaration = OidIsValid(wanted) && find_type(wanted) != nullptr &&
-                                find_type(wanted)->typtype != TYPTYPE_PSEUDO;
+    const bool by_declaration =
+        OidIsValid(wanted) && find_type(wanted) != nullptr && find_type(wanted)->typtype != TYPTYPE_PSEUDO;
     if (given[i].type_name != nullptr)
       argument->type = named_type(&given[i], &argument->typmod);
     else if (by_declaration || wanted == CSTRINGOID)
@@ -191,7 +195,8 @@ void read_arguments(Call* call, const CallArgument* given, int count) {
   }
 }
 
-// --- what is called ---------------------------------------------------------------------------------------------
+// --- what is called
+// ---------------------------------------------------------------------------------------------
 
 void describe_call(Call* call) {
   const int count = control_list_length("args");
@@ -223,9 +228,9 @@ FuncExpr* call_expression(const Call* call) {
                                    argument->value, argument->isnull, type->typbyval));
   }
   const Oid result = call->result.known ? call->result.type : InvalidOid;
-  FuncExpr* expression = makeFuncExpr(call->declared ? call->declared->function : InvalidOid, result, args,
-                                      OidIsValid(result) ? get_typcollation(result) : InvalidOid, collation,
-                                      COERCE_EXPLICIT_CALL);
+  FuncExpr* expression =
+      makeFuncExpr(call->declared ? call->declared->function : InvalidOid, result, args,
+                   OidIsValid(result) ? get_typcollation(result) : InvalidOid, collation, COERCE_EXPLICIT_CALL);
   expression->funcretset = call->result.set;
   expression->funcvariadic = call->declared != nullptr && call->declared->variadic;
   return expression;
@@ -257,8 +262,8 @@ void prepare_call(Call* call, PGFunction function) {
 
   // Room for more arguments than are passed: a function that reads one too many finds NULL.
   call->fcinfo = static_cast<FunctionCallInfo>(palloc0(SizeForFunctionCallInfo(FUNC_MAX_ARGS)));
-  InitFunctionCallInfoData(*call->fcinfo, &call->flinfo, static_cast<short>(call->nargs), expression->inputcollid,
-                           nullptr, reinterpret_cast<fmNodePtr>(info));
+  InitFunctionCallInfoData(*call->fcinfo, &call->flinfo, static_cast<short>(call->nargs),
+                           expression->inputcollid, nullptr, reinterpret_cast<fmNodePtr>(info));
   for (int i = 0; i < FUNC_MAX_ARGS; i++) {
     call->fcinfo->args[i].value = i < call->nargs ? call->args[i].value : 0;
     call->fcinfo->args[i].isnull = i >= call->nargs || call->args[i].isnull;
@@ -272,7 +277,8 @@ bool null_for_strict(const Call* call) {
   return false;
 }
 
-// --- what comes back ----------------------------------------------------------------------------------------------
+// --- what comes back
+// ----------------------------------------------------------------------------------------------
 
 void name_columns(Answer* answer, TupleDesc desc) {
   if (answer->columns != 0 || desc == nullptr) return;
@@ -282,7 +288,8 @@ void name_columns(Answer* answer, TupleDesc desc) {
   for (int i = 0; i < desc->natts; i++) {
     const FormData_pg_attribute* att = TupleDescAttr(desc, i);
     usable_type(att->atttypid);
-    answer->names[i] = {pstrdup(NameStr(att->attname)), format_type_with_typemod(att->atttypid, att->atttypmod)};
+    answer->names[i] = {pstrdup(NameStr(att->attname)),
+                        format_type_with_typemod(att->atttypid, att->atttypmod)};
   }
   MemoryContextSwitchTo(caller);
 }
@@ -309,19 +316,20 @@ void send_nulls(Answer* answer, int count) {
 void check_row_type(TupleDesc returned, TupleDesc expected) {
   if (expected == nullptr) return;
   if (returned->natts != expected->natts)
-    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                    errmsg("function return row and query-specified return row do not match"),
-                    errdetail_plural("Returned row contains %d attribute, but query expects %d.",
-                                     "Returned row contains %d attributes, but query expects %d.",
-                                     static_cast<unsigned long>(returned->natts), returned->natts, expected->natts)));
+    ereport(ERROR,
+            (errcode(ERRCODE_DATATYPE_MISMATCH),
+             errmsg("function return row and query-specified return row do not match"),
+             errdetail_plural("Returned row contains %d attribute, but query expects %d.",
+                              "Returned row contains %d attributes, but query expects %d.",
+                              static_cast<unsigned long>(returned->natts), returned->natts, expected->natts)));
   for (int i = 0; i < expected->natts; i++) {
     const Oid got = TupleDescAttr(returned, i)->atttypid;
     const Oid wanted = TupleDescAttr(expected, i)->atttypid;
     if (got != wanted)
       ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                       errmsg("function return row and query-specified return row do not match"),
-                      errdetail("Returned type %s at ordinal position %d, but query expects %s.", format_type_be(got),
-                                i + 1, format_type_be(wanted))));
+                      errdetail("Returned type %s at ordinal position %d, but query expects %s.",
+                                format_type_be(got), i + 1, format_type_be(wanted))));
   }
 }
 
@@ -343,8 +351,8 @@ void send_value(Call* call, Answer* answer, Datum value, bool isnull) {
     return;
   }
   HeapTupleHeader header = DatumGetHeapTupleHeader(value);
-  TupleDesc desc = lookup_rowtype_tupdesc_noerror(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header),
-                                                  expected != nullptr);
+  TupleDesc desc = lookup_rowtype_tupdesc_noerror(HeapTupleHeaderGetTypeId(header),
+                                                  HeapTupleHeaderGetTypMod(header), expected != nullptr);
   if (desc != nullptr) {
     check_row_type(desc, expected);
     ReleaseTupleDesc(desc);  // the registry keeps it
@@ -397,16 +405,18 @@ void call_and_send(Call* call, Answer* answer) {
       return;
     }
     if (info->returnMode != SFRM_ValuePerCall)
-      ereport(ERROR, (errcode(ERRCODE_E_R_I_E_SRF_PROTOCOL_VIOLATED),
-                      errmsg("unrecognized table-function returnMode: %d", static_cast<int>(info->returnMode))));
+      ereport(ERROR,
+              (errcode(ERRCODE_E_R_I_E_SRF_PROTOCOL_VIOLATED),
+               errmsg("unrecognized table-function returnMode: %d", static_cast<int>(info->returnMode))));
     if (info->isDone == ExprEndResult) {
       answer->set = true;
       break;
     }
     if (info->isDone == ExprMultipleResult && call->result.known && !asked_for_set)
-      ereport(ERROR, (errcode(ERRCODE_E_R_I_E_SRF_PROTOCOL_VIOLATED),
-                      errmsg("function \"%s\" returned a set, but is declared to return one value", call->function),
-                      errhint("Give its result as --returns 'SETOF TYPE' or 'TABLE(NAME TYPE, ...)'.")));
+      ereport(ERROR,
+              (errcode(ERRCODE_E_R_I_E_SRF_PROTOCOL_VIOLATED),
+               errmsg("function \"%s\" returned a set, but is declared to return one value", call->function),
+               errhint("Give its result as --returns 'SETOF TYPE' or 'TABLE(NAME TYPE, ...)'.")));
     send_value(call, answer, value, call->fcinfo->isnull);
     if (info->isDone != ExprMultipleResult) break;
     answer->set = true;
@@ -448,8 +458,8 @@ void control_call() {
   StartTransactionCommand();
   PushActiveSnapshot(GetTransactionSnapshot());
   void* library;
-  auto function = reinterpret_cast<PGFunction>(
-      load_external_function(call->module, call->function, true, &library));
+  auto function =
+      reinterpret_cast<PGFunction>(load_external_function(call->module, call->function, true, &library));
   (void)fetch_finfo_record(library, call->function);
   describe_call(call);
   prepare_call(call, function);
@@ -464,9 +474,10 @@ void control_call() {
     send_value(call, answer, 0, true);
   name_columns(answer, call->info.expectedDesc);
   if (!call->result.known && answer->columns == 0)
-    ereport(NOTICE, (errmsg("the result of \"%s\" is not shown, because its type is not known", call->function),
-                     errhint("Give the type with --returns, or with --database a database in which the function is "
-                             "declared.")));
+    ereport(NOTICE,
+            (errmsg("the result of \"%s\" is not shown, because its type is not known", call->function),
+             errhint("Give the type with --returns, or with --database a database in which the function is "
+                     "declared.")));
   MemoryContextSwitchTo(CurTransactionContext);
   FreeExprContext(call->info.econtext, true);
   PopActiveSnapshot();

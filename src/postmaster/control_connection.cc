@@ -1,9 +1,10 @@
-// The connection of a backend. Reading waits on the process's latch and the socket, so that signals act at once.
-// Writing blocks, but never longer than the client lives or the process is wanted.
+// The connection of a backend. Reading waits on the process's latch and the socket, so that signals act at
+// once. Writing blocks, but never longer than the client lives or the process is wanted.
 //
-// That the client has left is noticed by the kernel's SIGIO: the handler looks at the socket and, while a request
-// is carried out, raises ClientConnectionLost as an interrupt. Between requests the end of the connection is
-// nothing but the end of it. Runs in a backend only; `working` is written by ordinary code, read by the handler.
+// That the client has left is noticed by the kernel's SIGIO: the handler looks at the socket and, while a
+// request is carried out, raises ClientConnectionLost as an interrupt. Between requests the end of the
+// connection is nothing but the end of it. Runs in a backend only; `working` is written by ordinary code, read
+// by the handler.
 #include "postmaster/control_connection.hpp"
 
 #include <fcntl.h>
@@ -182,8 +183,8 @@ bool control_read_request() {
       case Taken::none:
         break;
     }
-    const int woken = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH, connection,
-                                        -1, WAIT_EVENT_CLIENT_READ);
+    const int woken = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH,
+                                        connection, -1, WAIT_EVENT_CLIENT_READ);
     ResetLatch(MyLatch);
     // Nothing is being done that could be cancelled.
     QueryCancelPending = false;

@@ -1,7 +1,7 @@
 // The connection that a backend serves: the request being carried out, and what is sent to the client.
 //
-// Code of the backend is C style, because what it calls may raise; what C++ objects a request needs live here, in
-// static storage. Every function is noexcept and none raises, but control_read_request().
+// Code of the backend is C style, because what it calls may raise; what C++ objects a request needs live here,
+// in static storage. Every function is noexcept and none raises, but control_read_request().
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,12 +10,12 @@
 
 namespace bgw {
 
-// Takes over the connection: checks who the peer is and installs what notices its leaving. False: it was refused,
-// and told why.
+// Takes over the connection: checks who the peer is and installs what notices its leaving. False: it was
+// refused, and told why.
 bool control_open(int connection_fd) noexcept;
 
-// Waits for the next request, with signals acted on while it waits. False: the peer has left, or was told why it
-// cannot be understood. Raises FATAL when the process is to end.
+// Waits for the next request, with signals acted on while it waits. False: the peer has left, or was told why
+// it cannot be understood. Raises FATAL when the process is to end.
 bool control_read_request();
 
 // While a request is carried out, the peer's leaving is an interrupt: ClientConnectionLost.

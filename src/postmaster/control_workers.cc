@@ -1,8 +1,8 @@
 // Workers by control connection: listing them, waking them, starting and ending them.
 //
-// A worker is named by its name, its pid or its handle, in this order: who gives a worker the name "123" gets the
-// worker of that name. What is looked at is the status page, which only the postmaster writes, and the processes'
-// own entries in shared memory (latch, wait event, activity). Runs in a backend only.
+// A worker is named by its name, its pid or its handle, in this order: who gives a worker the name "123" gets
+// the worker of that name. What is looked at is the status page, which only the postmaster writes, and the
+// processes' own entries in shared memory (latch, wait event, activity). Runs in a backend only.
 #include "postmaster/control_workers.hpp"
 
 #include <csignal>
@@ -70,7 +70,8 @@ PGPROC* process_of(const WorkerStatusRow& row) {
 }
 
 std::uint64_t generation_of(int slot) {
-  return SlotWord::from(StatusPage::published_slots()->each()[slot].now.load(std::memory_order_acquire)).generation;
+  return SlotWord::from(StatusPage::published_slots()->each()[slot].now.load(std::memory_order_acquire))
+      .generation;
 }
 
 std::string handle_text(int slot, std::uint64_t generation) {
@@ -174,8 +175,8 @@ struct FoundWorker {
 
 std::string describe(const FoundWorker& worker) {
   return "\"" + std::string(worker.row.name) + "\" (" +
-         (worker.row.pid != 0 ? "PID " + std::to_string(worker.row.pid) : std::string("not running")) + ", handle " +
-         handle_text(worker.slot, worker.generation) + ")";
+         (worker.row.pid != 0 ? "PID " + std::to_string(worker.row.pid) : std::string("not running")) +
+         ", handle " + handle_text(worker.slot, worker.generation) + ")";
 }
 
 // The generation belongs to the row's worker when the row is still the same after the generation was read.
@@ -232,7 +233,8 @@ Result<FoundWorker> find_requested_worker() noexcept {
   CriticalScope critical;
   const char* who = control_text("worker");
   if (who == nullptr || *who == '\0')
-    return Error{.message = "no worker is named", .sqlstate = "22023", .hint = "Give a name, a PID or a handle."};
+    return Error{
+        .message = "no worker is named", .sqlstate = "22023", .hint = "Give a name, a PID or a handle."};
   return find_named_worker(who);
 }
 
@@ -272,7 +274,8 @@ Datum main_argument(const char* written) {
   Oid type = INT4OID;
   int32 typmod = -1;
   if (argument.text == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the argument of a worker cannot be NULL")));
+    ereport(ERROR,
+            (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the argument of a worker cannot be NULL")));
   if (argument.type_name != nullptr)
     parseTypeString(argument.type_name, &type, &typmod, false);
   else
@@ -281,7 +284,8 @@ Datum main_argument(const char* written) {
   if (info == nullptr || !info->constructible || !info->typbyval)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("a value of type %s cannot be the argument of a worker", format_type_be(type)),
-                    errdetail("bgw_main_arg holds values of types that are passed by value: \"%s\" is not one.", written),
+                    errdetail("bgw_main_arg holds values of types that are passed by value: \"%s\" is not one.",
+                              written),
                     errhint("Pass texts with --extra.")));
   Datum value;
   type_from_text(info, InvalidOid, typmod, argument.text, strlen(argument.text), &value);
@@ -319,7 +323,8 @@ BackgroundWorker* requested_definition() {
   copy_field(worker->bgw_library_name, sizeof worker->bgw_library_name, "library", required_text("library"));
   copy_field(worker->bgw_function_name, sizeof worker->bgw_function_name, "function", function);
   copy_field(worker->bgw_name, sizeof worker->bgw_name, "name", name && *name ? name : function);
-  if (const char* type = control_text("type")) copy_field(worker->bgw_type, sizeof worker->bgw_type, "type", type);
+  if (const char* type = control_text("type"))
+    copy_field(worker->bgw_type, sizeof worker->bgw_type, "type", type);
   worker->bgw_flags = BGWORKER_SHMEM_ACCESS | (database ? BGWORKER_BACKEND_DATABASE_CONNECTION : 0);
   worker->bgw_start_time = start_time_of(control_text("start_time"), database);
   const long long restart = control_number("restart", -1);
@@ -345,8 +350,8 @@ void send_launched(const char* name, const BackgroundWorkerHandle* handle, pid_t
 
 void send_registered(const BackgroundWorkerHandle* handle) noexcept {
   send_composed([&] {
-    return nlohmann::json{{"progress",
-                           {{"what", "registered"}, {"handle", handle_text(handle->slot, handle->generation)}}}};
+    return nlohmann::json{
+        {"progress", {{"what", "registered"}, {"handle", handle_text(handle->slot, handle->generation)}}}};
   });
 }
 
@@ -357,13 +362,21 @@ bool is_registered(const BackgroundWorkerHandle* handle) {
   return word.generation == handle->generation && word.pid != SlotWord::kUnused;
 }
 
+// The process that was started last for the handle's worker; 0: none, or no longer known.
+pid_t last_pid_of(const BackgroundWorkerHandle* handle) {
+  const SlotWord word = SlotWord::from(
+      StatusPage::published_slots()->each()[handle->slot].last_started.load(std::memory_order_acquire));
+  if (word.generation != handle->generation || word.pid <= 0 || word.pid > SlotWord::kHighestPid) return 0;
+  return word.pid;
+}
+
 [[noreturn]] void postmaster_is_gone() {
   ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("the postmaster has ended")));
   pg_unreachable();
 }
 
-// Not all workers that are ended here tell us when they are gone, only those that we have launched. The process's
-// end is looked out for, then the postmaster's word.
+// Not all workers that are ended here tell us when they are gone, only those that we have launched. The
+// process's end is looked out for, then the postmaster's word.
 void wait_for_end(BackgroundWorkerHandle* handle) {
   constexpr long look_again_ms = 10;
   pid_t pid;
@@ -394,6 +407,9 @@ void control_launch() {
       postmaster_is_gone();
     case BGWH_NOT_YET_STARTED:
     case BGWH_STOPPED:
+      // A worker that is over before anybody could look at it was started all the same.
+      pid = last_pid_of(handle);
+      if (pid != 0) break;
       ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not start background process"),
                       errhint("More details may be available in the server log.")));
   }

@@ -9,7 +9,8 @@ namespace bgw {
 void control_status(const ControlBackendFacts& facts) noexcept;
 void control_ps(const ControlBackendFacts& facts);
 
-// Registers the dynamic worker that the request describes and waits until it has started, or, if asked to, ended.
+// Registers the dynamic worker that the request describes and waits until it has started, or, if asked to,
+// ended.
 void control_launch();
 
 // Ends the worker that the request's "worker" names, for good; waits for it if asked to.

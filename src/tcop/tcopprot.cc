@@ -62,18 +62,18 @@ void say_why_quitting(QuitSignalReason reason) {
                         errmsg("terminating connection because of unexpected SIGQUIT signal")));
       break;
     case PMQUIT_FOR_CRASH:
-      ereport(WARNING_CLIENT_ONLY,
-              (errcode(ERRCODE_CRASH_SHUTDOWN),
-               errmsg("terminating connection because of crash of another server process"),
-               errdetail("The postmaster has commanded this server process to roll back the current transaction "
-                         "and exit, because another server process exited abnormally and possibly corrupted "
-                         "shared memory."),
-               errhint("In a moment you should be able to reconnect to the host and repeat your command.")));
+      ereport(
+          WARNING_CLIENT_ONLY,
+          (errcode(ERRCODE_CRASH_SHUTDOWN),
+           errmsg("terminating connection because of crash of another server process"),
+           errdetail("The postmaster has commanded this server process to roll back the current transaction "
+                     "and exit, because another server process exited abnormally and possibly corrupted "
+                     "shared memory."),
+           errhint("In a moment you should be able to reconnect to the host and repeat your command.")));
       break;
     case PMQUIT_FOR_STOP:
-      ereport(WARNING_CLIENT_ONLY,
-              (errcode(ERRCODE_ADMIN_SHUTDOWN),
-               errmsg("terminating connection due to immediate shutdown command")));
+      ereport(WARNING_CLIENT_ONLY, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                                    errmsg("terminating connection due to immediate shutdown command")));
       break;
   }
 }

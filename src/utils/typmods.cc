@@ -1,5 +1,5 @@
-// What stands in parentheses behind numeric and the types of time, as the number that their values are read with
-// (utils/fmgrprotos.h: the typmodin functions). Those of the character types are in varchar.cc.
+// What stands in parentheses behind numeric and the types of time, as the number that their values are read
+// with (utils/fmgrprotos.h: the typmodin functions). Those of the character types are in varchar.cc.
 extern "C" {
 #include "postgres.h"
 #include "fmgr.h"

@@ -281,6 +281,8 @@ def test_worker_spi_launch(space):
     pid = int(call(host, "--returns", "int4", "worker_spi", "worker_spi_launch", "4").stdout)
     assert host.worker("worker_spi worker 4") == pid
     host.log.wait_for(r"initialized with schema4.counted")
+    # The log line comes before the commit.
+    wait_until(lambda: upstream.sql("SELECT to_regclass('schema4.counted')"), what="the table is there")
     upstream.sql("INSERT INTO schema4.counted VALUES ('total', 1), ('delta', 3)")
     wait_until(lambda: upstream.sql("SELECT * FROM schema4.counted") == "total|4", what="the delta is counted")
     # As the module's own SQL script declares it, the types are known.

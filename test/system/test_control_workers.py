@@ -274,7 +274,13 @@ def ask_raw(host, data):
             s.shutdown(socket.SHUT_WR)
         except BrokenPipeError:
             pass  # it has said why
-        return [json.loads(line) for line in s.makefile()]
+        lines = []
+        try:
+            for line in s.makefile():
+                lines.append(json.loads(line))
+        except ConnectionResetError:
+            pass  # it has closed with some of our bytes unread
+        return lines
 
 
 def test_bad_requests(space):
@@ -305,7 +311,10 @@ def test_too_many_connections(space):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(DEADLINE)
         s.connect(path)
-        s.sendall(b'{"op":"status"}\n')
+        try:
+            s.sendall(b'{"op":"status"}\n')
+        except BrokenPipeError:
+            pass  # refused before it has asked
         answer = json.loads(s.makefile().readline())
         opened.append(s)
         if not answer["ok"]:

@@ -1,5 +1,5 @@
-// bgworkerctl call: sends the call, collects what comes back, and shows it the way psql would. Nothing is shown of
-// a call that fails half-way but its error.
+// bgworkerctl call: sends the call, collects what comes back, and shows it the way psql would. Nothing is shown
+// of a call that fails half-way but its error.
 #include <iostream>
 
 #include "options.hpp"
@@ -48,7 +48,8 @@ void show_report(const json& fields) {
   const std::string severity = text_of(fields, "severity");
   std::cerr << (severity.empty() ? "ERROR" : severity) << ":  " << text_of(fields, "message") << "\n";
   for (const auto& [label, name] : {std::pair{"DETAIL", "detail"}, {"HINT", "hint"}, {"QUERY", "query"}})
-    if (const std::string text = text_of(fields, name); !text.empty()) std::cerr << label << ":  " << text << "\n";
+    if (const std::string text = text_of(fields, name); !text.empty())
+      std::cerr << label << ":  " << text << "\n";
   // As psql does by default: context belongs to errors.
   if (const std::string context = text_of(fields, "context");
       !context.empty() && severity != "NOTICE" && severity != "WARNING" && severity != "INFO")
@@ -57,7 +58,8 @@ void show_report(const json& fields) {
 
 int run_call(const Options& options) {
   return with_host(options, [&](const std::string&, const bgw::LockFileContents& host) -> int {
-    json request{{"op", "call"}, {"module", options.library}, {"function", options.function}, {"args", options.args}};
+    json request{
+        {"op", "call"}, {"module", options.library}, {"function", options.function}, {"args", options.args}};
     if (options.returns) request["returns"] = *options.returns;
     if (options.strict) request["strict"] = true;
     if (options.database)

@@ -24,8 +24,8 @@
 namespace bgworkerctl {
 
 using bgw::Error;
-using bgw::UniqueFd;
 using bgw::Result;
+using bgw::UniqueFd;
 using Clock = std::chrono::steady_clock;
 
 namespace {

@@ -57,8 +57,8 @@ bgw::Result<pid_t> start_host(const std::string& data_directory, const StartOpti
 // The bgworkerd next to this program, else the one in PATH.
 std::string find_bgworkerd();
 
-// Tells the operator that something is being waited for: a dot per second on a terminal. Commands whose standard
-// output is their answer tell it on standard error.
+// Tells the operator that something is being waited for: a dot per second on a terminal. Commands whose
+// standard output is their answer tell it on standard error.
 class Progress {
  public:
   enum class To { output, error };

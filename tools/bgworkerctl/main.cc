@@ -1,8 +1,9 @@
 // bgworkerctl: the operator's command. Starts and stops a host, signals it, and shows what it is doing.
 //
 // Everything that changes a host goes through a signal to the process that holds the data directory's lock;
-// everything that asks goes over the control socket. Exit codes up to 4 are pg_ctl's: 0, 1 failure, 2 wrong usage,
-// 3 no host is running, 4 not a data directory or not accessible; 5 there is no such worker, 6 timed out.
+// everything that asks goes over the control socket. Exit codes up to 4 are pg_ctl's: 0, 1 failure, 2 wrong
+// usage, 3 no host is running, 4 not a data directory or not accessible; 5 there is no such worker, 6 timed
+// out.
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -155,7 +156,8 @@ std::string worker_table(const json& workers, std::size_t width) {
                     row.state, flags_text(row.flags), row.start_time,
                     row.restart_time < 0 ? "never" : std::to_string(row.restart_time) + " s",
                     std::to_string(row.starts), row.last_exit,
-                    row.since > 0 ? short_duration(now - row.since) : "", wait_text(row), row.activity, row.handle});
+                    row.since > 0 ? short_duration(now - row.since) : "", wait_text(row), row.activity,
+                    row.handle});
   }
   return render_table(columns, rows, width);
 }
@@ -296,21 +298,23 @@ void add_worker_commands(Command command, Options& options) {
     to->add_option("-t,--timeout", options.wait_limit, what)->check(CLI::Range(1, 86400));
   };
   const auto named = [&](CLI::App* to) {
-    to->add_option("WORKER", options.worker, "its name, PID, or handle, as ps shows them")
-        ->required();
+    to->add_option("WORKER", options.worker, "its name, PID, or handle, as ps shows them")->required();
   };
 
-  CLI::App* launch = command("launch", "register a worker, wait until it has started, and print its PID", run_launch);
+  CLI::App* launch =
+      command("launch", "register a worker, wait until it has started, and print its PID", run_launch);
   launch->add_option("LIBRARY", options.library, "library with the worker's function")->required();
   launch->add_option("FUNCTION", options.function, "the worker's entry function")->required();
   launch->add_option("--name", options.name, "name of the worker (default: FUNCTION)");
   launch->add_option("--type", options.type, "type of the worker (default: its name)");
   launch->add_option("--arg", options.arg,
                      "bgw_main_arg: a literal, or TYPE:VALUE of a type that is passed by value (default: 0)");
-  launch->add_option("--extra", options.extra, "bgw_extra: text of at most 127 bytes, or \\x and up to 128 bytes in hex");
-  launch->add_option("--start-time", options.start_time,
-                     "when it may start: postmaster, consistent, or recovery-finished (default: postmaster, with "
-                     "--database recovery-finished)")
+  launch->add_option("--extra", options.extra,
+                     "bgw_extra: text of at most 127 bytes, or \\x and up to 128 bytes in hex");
+  launch
+      ->add_option("--start-time", options.start_time,
+                   "when it may start: postmaster, consistent, or recovery-finished (default: postmaster, with "
+                   "--database recovery-finished)")
       ->check(CLI::IsMember({"postmaster", "consistent", "recovery-finished"}));
   launch->add_option("--restart", options.restart, "seconds until it is restarted after a failure, or never")
       ->default_str("never");
@@ -331,23 +335,26 @@ void add_worker_commands(Command command, Options& options) {
   CLI::App* call = command("call", "call an SQL-callable C function of a module in a backend", run_call);
   call->add_option("MODULE", options.library, "library file or name")->required();
   call->add_option("FUNCTION", options.function, "name of the C function")->required();
-  call->add_option("ARGS", options.args,
-                   "arguments: TYPE:VALUE, NULL, NULL::TYPE, or a literal whose type is the declared one, or else "
-                   "int4, int8, numeric or bool as it looks, or text");
-  call->add_option("--returns", options.returns,
-                   "type of the result: void, TYPE, 'SETOF TYPE', 'TABLE(NAME TYPE, ...)', 'RECORD(NAME TYPE, ...)'");
+  call->add_option(
+      "ARGS", options.args,
+      "arguments: TYPE:VALUE, NULL, NULL::TYPE, or a literal whose type is the declared one, or else "
+      "int4, int8, numeric or bool as it looks, or text");
+  call->add_option(
+      "--returns", options.returns,
+      "type of the result: void, TYPE, 'SETOF TYPE', 'TABLE(NAME TYPE, ...)', 'RECORD(NAME TYPE, ...)'");
   call->add_flag("--strict", options.strict, "do not call the function with a NULL: its result is NULL");
   call->add_option("-d,--database", options.database,
                    "with a session in this database, where the function's declaration is looked up");
-  call->add_flag("--session", options.session, "with a session in the database that the setting upstream leads to");
+  call->add_flag("--session", options.session,
+                 "with a session in the database that the setting upstream leads to");
   call->add_option("-U,--user", options.user, "the role of the session (default: the upstream connection's)");
   call->add_flag("-A,--unaligned", options.unaligned, "columns with | between them, without titles");
   call->add_flag("--json", options.as_json, "as JSON");
   limit(call, "how long the function may run, in seconds (default: without limit)");
 }
 
-// Command lines as CLI11 is to see them: an argument that begins with a negative number is no option, and one in
-// brackets no list. Both are marked, and unmark() takes the mark off again.
+// Command lines as CLI11 is to see them: an argument that begins with a negative number is no option, and one
+// in brackets no list. Both are marked, and unmark() takes the mark off again.
 constexpr char mark = '\x01';
 
 std::vector<std::string> marked(int argc, char** argv) {
@@ -379,7 +386,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host is running, 4 no usable data directory, 5 no such "
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host is running, 4 no usable data directory, 5 no "
+      "such "
       "worker or more than one, 6 timed out.");
   Options options;
   app.add_option("-D,--data", options.data_directory, "the host's data directory (else $BGWORKERD_DATA)");

@@ -85,14 +85,15 @@ int run_wake(const Options& options) {
 
 int run_terminate(const Options& options) {
   const json request{{"op", "terminate"}, {"worker", options.worker}, {"wait", options.wait}};
-  return ask_and(options, request, options.wait_limit, "waiting for worker \"" + options.worker + "\" to end", {},
-                 [&](const bgw::ControlClient& client, const Result<json>& reply) -> int {
+  return ask_and(options, request, options.wait_limit, "waiting for worker \"" + options.worker + "\" to end",
+                 {}, [&](const bgw::ControlClient& client, const Result<json>& reply) -> int {
                    if (reply) return success;
-                   return explain(client, reply.error(),
-                                  {.message = "worker \"" + options.worker + "\" has not ended within " +
-                                              std::to_string(options.wait_limit.value_or(0)) + " s",
-                                   .detail = "It was told to, and will not be restarted.",
-                                   .hint = "A worker that does not heed SIGTERM can be killed, which resets the host."});
+                   return explain(
+                       client, reply.error(),
+                       {.message = "worker \"" + options.worker + "\" has not ended within " +
+                                   std::to_string(options.wait_limit.value_or(0)) + " s",
+                        .detail = "It was told to, and will not be restarted.",
+                        .hint = "A worker that does not heed SIGTERM can be killed, which resets the host."});
                  });
 }
 
@@ -102,15 +103,13 @@ int run_launch(const Options& options) {
     complain(restart.error());
     return usage;
   }
-  json request{{"op", "launch"},
-               {"library", options.library},
-               {"function", options.function},
-               {"restart", *restart},
-               {"database", options.needs_database},
-               {"wait", options.wait}};
-  for (const auto& [name, value] :
-       {std::pair{"name", &options.name}, {"type", &options.type}, {"arg", &options.arg}, {"extra", &options.extra},
-        {"start_time", &options.start_time}})
+  json request{{"op", "launch"},      {"library", options.library},         {"function", options.function},
+               {"restart", *restart}, {"database", options.needs_database}, {"wait", options.wait}};
+  for (const auto& [name, value] : {std::pair{"name", &options.name},
+                                    {"type", &options.type},
+                                    {"arg", &options.arg},
+                                    {"extra", &options.extra},
+                                    {"start_time", &options.start_time}})
     if (*value) request[name] = **value;
 
   const std::string name = options.name.value_or(options.function);
@@ -120,7 +119,10 @@ int run_launch(const Options& options) {
     if (shown) return;
     shown = true;
     if (options.as_json)
-      std::cout << json{{"pid", worker.value("pid", 0)}, {"name", text_of(worker, "name")}, {"handle", text_of(worker, "handle")}}.dump()
+      std::cout << json{{"pid", worker.value("pid", 0)},
+                        {"name", text_of(worker, "name")},
+                        {"handle", text_of(worker, "handle")}}
+                       .dump()
                 << std::endl;
     else if (options.verbose)
       std::cout << worker.value("pid", 0) << " " << text_of(worker, "handle") << " "
@@ -134,23 +136,24 @@ int run_launch(const Options& options) {
     if (const std::string given = text_of(*progress, "handle"); !given.empty()) handle = given;
     if (text_of(*progress, "what") == "started") show(*progress);
   };
-  const std::optional<int> limit = options.wait_limit || options.wait ? options.wait_limit : std::optional<int>(60);
-  return ask_and(options, request, limit,
-                 "waiting for worker \"" + name + "\" to " + (options.wait ? "end" : "start"), interim,
-                 [&](const bgw::ControlClient& client, const Result<json>& reply) -> int {
-                   if (reply) {
-                     show(*reply);
-                     return success;
-                   }
-                   return explain(client, reply.error(),
-                                  {.message = "worker \"" + name + "\" has not " + (shown ? "ended" : "started") +
-                                              " within " + std::to_string(limit.value_or(0)) + " s",
-                                   .detail = "It stays registered" +
-                                             (handle.empty() ? std::string(".") : ", with the handle " + handle + "."),
-                                   .hint = "\"bgworkerctl ps\" shows what it waits for; \"bgworkerctl terminate\" takes "
-                                           "it back."},
-                                  false);
-                 });
+  const std::optional<int> limit =
+      options.wait_limit || options.wait ? options.wait_limit : std::optional<int>(60);
+  return ask_and(
+      options, request, limit, "waiting for worker \"" + name + "\" to " + (options.wait ? "end" : "start"),
+      interim, [&](const bgw::ControlClient& client, const Result<json>& reply) -> int {
+        if (reply) {
+          show(*reply);
+          return success;
+        }
+        return explain(client, reply.error(),
+                       {.message = "worker \"" + name + "\" has not " + (shown ? "ended" : "started") +
+                                   " within " + std::to_string(limit.value_or(0)) + " s",
+                        .detail = "It stays registered" +
+                                  (handle.empty() ? std::string(".") : ", with the handle " + handle + "."),
+                        .hint = "\"bgworkerctl ps\" shows what it waits for; \"bgworkerctl terminate\" takes "
+                                "it back."},
+                       false);
+      });
 }
 
 }  // namespace bgworkerctl
