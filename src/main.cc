@@ -30,7 +30,8 @@ void leave_without_library_destructors([[maybe_unused]] int status, void*) {
 #ifndef __SANITIZE_ADDRESS__  // its leak check is a library destructor
   if (!IsUnderPostmaster) return;
   fflush(nullptr);
-  if (IsBackgroundWorker && getpid() == MyProcPid) bgw::say_last_words(status);  // not for what a worker has forked
+  if (IsBackgroundWorker && getpid() == MyProcPid)
+    bgw::say_last_words(status);  // not for what a worker has forked
   _exit(status);
 #endif
 }

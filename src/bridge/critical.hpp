@@ -20,7 +20,9 @@ extern volatile std::sig_atomic_t exit_deferred;  // a handler wanted to end the
 // Ends the worker as the deferred signal wanted. Called with critical_depth zero; does not return.
 [[noreturn]] void act_on_deferred_exit();
 
-inline void enter_critical() { critical_depth = critical_depth + 1; }
+inline void enter_critical() {
+  critical_depth = critical_depth + 1;
+}
 
 // For extern "C" shims whose C++ scope is closed, and for C-style code without destructors above it.
 inline void leave_critical() {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 
 #include "core/libpq.hpp"
 
@@ -65,6 +66,16 @@ bool parse_in_child(const char* text, char* problem, std::size_t size) noexcept 
 bool conninfo_is_valid(const char* text, char* problem, std::size_t size) noexcept {
   if (*text == '\0') return true;
   return libpq_is_loaded() ? parse(text, problem, size) : parse_in_child(text, problem, size);
+}
+
+void conninfo_database(const char* text, char* database, std::size_t size) noexcept {
+  std::snprintf(database, size, "postgres");
+  PQconninfoOption* options = PQconninfoParse(text, nullptr);
+  for (const char* keyword : {"user", "dbname"})
+    for (PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr; option++)
+      if (std::strcmp(option->keyword, keyword) == 0 && option->val != nullptr && option->val[0] != '\0')
+        std::snprintf(database, size, "%s", option->val);
+  PQconninfoFree(options);
 }
 
 }  // namespace bgw

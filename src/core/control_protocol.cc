@@ -107,6 +107,10 @@ std::string pairs_without_password(const std::string& text) {
   return result;
 }
 
+bool is_interim(const json& line) {
+  return !line.contains("ok") && (line.contains("notice") || line.contains("row") || line.contains("progress"));
+}
+
 Error malformed(std::string detail) {
   return Error{.message = "malformed message on the control socket",
                .sqlstate = "08P01",
@@ -134,7 +138,8 @@ json to_json_value(const WorkerRow& row) {
               {"activity", row.activity},
               {"dynamic", row.dynamic},
               {"slot", row.slot},
-              {"generation", row.generation}};
+              {"generation", row.generation},
+              {"handle", row.handle}};
 }
 
 WorkerRow worker_row_from_json(const json& value) {
@@ -158,6 +163,7 @@ WorkerRow worker_row_from_json(const json& value) {
   read(value, "dynamic", row.dynamic);
   read(value, "slot", row.slot);
   read(value, "generation", row.generation);
+  read(value, "handle", row.handle);
   return row;
 }
 
@@ -233,24 +239,31 @@ Result<ControlRequest> parse_request(std::string_view line) {
   return request;
 }
 
-Result<json> parse_reply(std::string_view line) {
+Result<json> parse_reply(std::string_view line, json* fields) {
   json value = json::parse(line.begin(), line.end(), nullptr, false);
   if (value.is_discarded() || !value.is_object()) return malformed("The reply is not a JSON object.");
   bool ok = false;
   read(value, "ok", ok);
-  if (ok) return value;
+  if (ok || is_interim(value)) return value;
   Error error{.message = "the host gave no reason", .sqlstate = "XX000"};
   if (auto found = value.find("error"); found != value.end() && found->is_object()) {
     read(*found, "message", error.message);
     read(*found, "sqlstate", error.sqlstate);
     read(*found, "detail", error.detail);
     read(*found, "hint", error.hint);
+    if (fields) *fields = std::move(*found);
   }
   return error;
 }
 
 std::string to_line(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::string worker_handle_text(int slot, unsigned long long generation, unsigned long long resets) {
+  std::string text = std::to_string(slot) + ":" + std::to_string(generation);
+  if (resets > 0) text += "." + std::to_string(resets);
+  return text;
 }
 
 std::string without_password(const std::string& conninfo) {

@@ -4,8 +4,23 @@
 //
 // A request has "op" and whatever that operation takes. A reply has "ok": true
 // and the answer's fields, or "ok": false and "error": {message, sqlstate,
-// detail, hint}. Unknown fields are ignored by both sides, so that a tool and a
+// detail, hint, and of an error that a backend raised also severity, query and
+// context}. Unknown fields are ignored by both sides, so that a tool and a
 // host of different versions understand each other.
+//
+// Before its reply a host may send interim lines, which have no "ok":
+// {"notice": {...}} with the fields of an error, {"row": [text or null, ...]},
+// and {"progress": {"what": ..., ...}}.
+//
+//   op         takes
+//   status
+//   ps
+//   wake       worker: name, PID or handle
+//   terminate  worker; wait
+//   launch     library, function; name, type, arg, extra, start_time, restart,
+//              database, wait
+//   call       module, function, args: [text or null, ...]; returns, strict,
+//              database, user
 #pragma once
 
 #include <sys/types.h>
@@ -50,6 +65,7 @@ struct WorkerRow {
   bool dynamic = false;
   int slot = -1;
   unsigned long long generation = 0;
+  std::string handle;  // worker_handle_text()
 };
 
 struct HostStatus {
@@ -90,11 +106,18 @@ struct ControlRequest {
 
 // One line as a request; errors name what is wrong with it.
 Result<ControlRequest> parse_request(std::string_view line);
-// One line as a reply: the object, or the error that the host sent.
-Result<nlohmann::json> parse_reply(std::string_view line);
+// One line as a reply: the object, or the error that the host sent, whose fields
+// as they came are put into `fields` if that is given. An interim line is an
+// object, too, without "ok".
+Result<nlohmann::json> parse_reply(std::string_view line, nlohmann::json* fields = nullptr);
 // One object as a line, with its newline; bytes that are not UTF-8 are
 // replaced.
 std::string to_line(const nlohmann::json& value);
+
+// What names a worker for good, whoever takes its slot later: "SLOT:GENERATION",
+// and after a host's first reset, which begins to count anew,
+// "SLOT:GENERATION.RESETS".
+std::string worker_handle_text(int slot, unsigned long long generation, unsigned long long resets);
 
 // A conninfo string or URI with every secret in it shown as ********.
 std::string without_password(const std::string& conninfo);
@@ -133,11 +156,11 @@ Result<std::optional<UniqueFd>> accept_control_connection(int listening_fd);
 // this process runs as.
 Result<void> check_peer(int fd);
 
-// The backend's side: reads requests from `fd` and answers each with what
-// `handler` returns, until the peer closes the connection, a system call fails,
-// or `stop_fd` (a pidfd, pipe or signalfd; -1: none) is readable. The peer is
-// checked first. A malformed request is answered with an error and ends the
-// connection.
+// Serves a connection without a backend process around it (tests do): reads
+// requests from `fd` and answers each with what `handler` returns, until the
+// peer closes the connection, a system call fails, or `stop_fd` (a pidfd, pipe
+// or signalfd; -1: none) is readable. The peer is checked first. A malformed
+// request is answered with an error and ends the connection.
 using ControlHandler = std::function<nlohmann::json(const ControlRequest&)>;
 Result<void> serve_control_connection(int fd, const ControlHandler& handler, int stop_fd = -1);
 
@@ -147,12 +170,20 @@ class ControlClient {
   using Clock = std::chrono::steady_clock;
   static Result<ControlClient> connect(const std::string& socket_path, std::chrono::milliseconds timeout);
   // Sends one request and waits for its reply: the object, or the host's error.
-  Result<nlohmann::json> ask(const nlohmann::json& request, std::chrono::milliseconds timeout);
+  // Interim lines go to `interim` as they come, `idle` is called once a second
+  // while nothing comes; either may be empty. A timeout of zero or less is none.
+  using Interim = std::function<void(const nlohmann::json&)>;
+  Result<nlohmann::json> ask(const nlohmann::json& request, std::chrono::milliseconds timeout,
+                             const Interim& interim = {}, const std::function<void()>& idle = {});
+  // After ask() has given the host's error: all that the host said of it, as an
+  // object. Null when the error is not the host's.
+  const nlohmann::json& error_fields() const { return error_fields_; }
 
  private:
   explicit ControlClient(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
   LineBuffer lines_;
+  nlohmann::json error_fields_;
 };
 
 }  // namespace bgw

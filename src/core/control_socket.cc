@@ -24,6 +24,8 @@ namespace {
 // In a request or a reply of one line there is nothing that needs more.
 constexpr std::size_t longest_request = 1024 * 1024;
 
+constexpr int idle_interval_ms = 1000;
+
 Result<sockaddr_un> address_of(const std::string& path) {
   Result<void> fits = check_socket_path_length(path);
   if (!fits) return fits.error();
@@ -175,14 +177,18 @@ Result<ControlClient> ControlClient::connect(const std::string& socket_path,
   }
 }
 
-Result<nlohmann::json> ControlClient::ask(const nlohmann::json& request, std::chrono::milliseconds timeout) {
+Result<nlohmann::json> ControlClient::ask(const nlohmann::json& request, std::chrono::milliseconds timeout,
+                                          const Interim& interim, const std::function<void()>& idle) {
+  error_fields_ = nullptr;
+  const bool limited = timeout.count() > 0;
   const Clock::time_point end = Clock::now() + timeout;
   const auto left = [&] {
+    if (!limited) return -1;
     const auto time = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
     return static_cast<int>(std::clamp<long long>(time, 0, INT_MAX));
   };
   const Error late{.message = "the host did not answer within " + std::to_string(timeout.count()) + " ms",
-                   .sqlstate = "08006",
+                   .sqlstate = "57014",
                    .hint = "Look into its log."};
   const std::string text = to_line(request);
   std::string_view rest = text;
@@ -200,8 +206,18 @@ Result<nlohmann::json> ControlClient::ask(const nlohmann::json& request, std::ch
   }
   char buffer[16384];
   for (;;) {
-    if (std::optional<std::string> line = lines_.next()) return parse_reply(*line);
-    if (wait_ready(fd_.get(), POLLIN, -1, left()) == Ready::timeout) return late;
+    while (std::optional<std::string> line = lines_.next()) {
+      Result<nlohmann::json> reply = parse_reply(*line, &error_fields_);
+      if (!reply || reply->contains("ok")) return reply;
+      if (interim) interim(*reply);
+    }
+    const int time = left();
+    if (wait_ready(fd_.get(), POLLIN, -1, time < 0 ? idle_interval_ms : std::min(time, idle_interval_ms)) ==
+        Ready::timeout) {
+      if (limited && left() == 0) return late;
+      if (idle) idle();
+      continue;
+    }
     const ssize_t got = recv(fd_.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0 && errno != ECONNRESET) return socket_error("receive from the host");

@@ -24,10 +24,11 @@ void* library = nullptr;
 
 void load_libpq() noexcept {
   if (library != nullptr) return;
-  // Global, as if the program were linked with it: a module may call libpq without naming it as its own library.
+  // Global, as if the program were linked with it: a module may call libpq without naming it as its own
+  // library.
   void* handle = dlopen(BGW_LIBPQ_SONAME, RTLD_NOW | RTLD_GLOBAL);
   if (handle == nullptr) cannot_load();
-#define BGW_FIND_LIBPQ_FUNCTION(name)                                             \
+#define BGW_FIND_LIBPQ_FUNCTION(name)                                              \
   name.address_ = reinterpret_cast<decltype(name.address_)>(dlsym(handle, #name)); \
   if (name.address_ == nullptr) cannot_load();
   BGW_LIBPQ_FUNCTIONS(BGW_FIND_LIBPQ_FUNCTION)

@@ -3,8 +3,8 @@
 
 namespace bgw {
 
-// Loads libpq unless this process has it. A libpq that cannot be loaded ends the process with a message on stderr and
-// exit code 1: nothing that needs a session can go on. Not for signal handlers.
+// Loads libpq unless this process has it. A libpq that cannot be loaded ends the process with a message on
+// stderr and exit code 1: nothing that needs a session can go on. Not for signal handlers.
 void load_libpq() noexcept;
 
 bool libpq_is_loaded() noexcept;

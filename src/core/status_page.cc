@@ -98,12 +98,18 @@ Result<void> StatusPage::create(int worker_slots, int child_slots) {
   return {};
 }
 
-void StatusPage::set_worker(int slot, const WorkerRegistry::Worker& worker, int child_slot) {
+void StatusPage::set_worker(int slot, const WorkerRegistry::Worker& worker, int child_slot, const char* library,
+                            const char* function) {
   write_row(slot, [&](Row& row) {
     WorkerStatusRow& out = row.worker;
+    if (row.used == 0) {
+      std::strncpy(out.name, worker.spec.name.c_str(), WorkerStatusRow::kNameLength - 1);
+      std::strncpy(out.type, worker.spec.type.c_str(), WorkerStatusRow::kNameLength - 1);
+      std::strncpy(out.library, library, WorkerStatusRow::kNameLength - 1);
+      std::strncpy(out.function, function, WorkerStatusRow::kNameLength - 1);
+      out.is_dynamic = !worker.spec.is_static;
+    }
     row.used = 1;
-    std::strncpy(out.name, worker.spec.name.c_str(), WorkerStatusRow::kNameLength - 1);
-    std::strncpy(out.type, worker.spec.type.c_str(), WorkerStatusRow::kNameLength - 1);
     out.pid = worker.pid;
     out.child_slot = worker.pid != 0 ? child_slot : -1;
     out.flags = worker.spec.flags;
@@ -168,6 +174,11 @@ bool StatusPage::worker_type(int slot, pid_t pid, char* type, std::size_t size) 
 
 PublishedSlots* StatusPage::published_slots() {
   return published;
+}
+
+std::optional<WorkerStatusRow> StatusPage::worker(int slot) {
+  if (slot < 0 || slot >= header->row_count) return std::nullopt;
+  return read_row(slot);
 }
 
 std::vector<pid_t> StatusPage::child_pids() {

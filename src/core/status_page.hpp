@@ -27,6 +27,9 @@ struct WorkerStatusRow {
   static constexpr int kNameLength = 96;  // BGW_MAXLEN
   char name[kNameLength];
   char type[kNameLength];
+  char library[kNameLength];
+  char function[kNameLength];
+  std::int32_t is_dynamic;
   std::int32_t pid;              // 0 while not running
   std::int32_t child_slot;       // the process's PGPROC and backend status entry; -1 while not running
   std::int32_t flags;            // BGWORKER_...
@@ -53,7 +56,9 @@ class StatusPage {
   static Result<void> create(int worker_slots, int child_slots);
 
   // --- the postmaster's side ---
-  static void set_worker(int slot, const WorkerRegistry::Worker& worker, int child_slot);
+  // The texts are taken when the slot gets its worker, and stay until clear_worker().
+  static void set_worker(int slot, const WorkerRegistry::Worker& worker, int child_slot, const char* library,
+                         const char* function);
   static void clear_worker(int slot);
   static void clear_workers();
   static void set_child_pid(int child_slot, pid_t pid);  // pid 0: gone
@@ -63,6 +68,8 @@ class StatusPage {
 
   // --- everybody's side ---
   static std::vector<std::pair<int, WorkerStatusRow>> workers();
+  // Nothing when the slot holds no worker.
+  static std::optional<WorkerStatusRow> worker(int slot);
   // Copies the type of the worker in `slot` if its process is `pid`; `type` is of `size` bytes.
   static bool worker_type(int slot, pid_t pid, char* type, std::size_t size);
   // What the slots hold, for who holds handles: see worker_slots.hpp.

@@ -136,7 +136,11 @@ bool SlotLedger::place(WorkerRegistry::Worker& worker) {
   int slot = requests_.free_.lowest();
   if (slot < 0) return false;
   requests_.free_.remove(slot);
-  entries_[static_cast<std::size_t>(slot)].worker = &worker;
+  Entry& entry = entries_[static_cast<std::size_t>(slot)];
+  entry.worker = &worker;
+  // A request to terminate is for a generation above 0: nobody could ask it of a worker that had none.
+  entry.generation++;
+  requests_.request(slot).registered.store(entry.generation, std::memory_order_release);
   worker.slot = slot;
   requests_.published_->used.store(++used_, std::memory_order_relaxed);
   if (worker.spec.is_parallel) {

@@ -1,6 +1,6 @@
-// clone3() with CLONE_PARENT, and the repair of what the C library keeps per thread. The kernel itself writes the new
-// thread's id to where the C library has it, once it is told the place; the place is what the C library once told the
-// kernel (set_tid_address), and can be asked back.
+// clone3() with CLONE_PARENT, and the repair of what the C library keeps per thread. The kernel itself writes
+// the new thread's id to where the C library has it, once it is told the place; the place is what the C library
+// once told the kernel (set_tid_address), and can be asked back.
 #include "port/clone_sibling.hpp"
 
 #include <linux/sched.h>

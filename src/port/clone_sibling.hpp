@@ -5,12 +5,13 @@
 
 namespace bgw {
 
-// In the caller: the new process's pid, and in *pidfd a close-on-exec descriptor for it; -1 with errno on failure
-// (EINVAL or ENOSYS: the kernel cannot do it). In the new process: 0. Its parent is the caller's parent, which is told
-// of its end and must reap it.
+// In the caller: the new process's pid, and in *pidfd a close-on-exec descriptor for it; -1 with errno on
+// failure (EINVAL or ENOSYS: the kernel cannot do it). In the new process: 0. Its parent is the caller's
+// parent, which is told of its end and must reap it.
 //
-// Only for a process of one thread. What fork() does besides is done here too, as far as such a process needs it: the
-// C library's idea of the thread's id and its list of robust mutexes. Functions given to pthread_atfork() do not run.
+// Only for a process of one thread. What fork() does besides is done here too, as far as such a process needs
+// it: the C library's idea of the thread's id and its list of robust mutexes. Functions given to
+// pthread_atfork() do not run.
 pid_t clone_sibling(int* pidfd) noexcept;
 
 }  // namespace bgw

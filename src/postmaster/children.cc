@@ -7,15 +7,18 @@
 #include "postmaster/postmaster.hpp"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 
 #include "core/control_protocol.hpp"
 #include "port/process.hpp"
+#include "utils/guc_internal.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -61,7 +64,9 @@ void Postmaster::publish(const WorkerRegistry::Worker& worker, int slot) {
     auto found = children_.find(worker.pid);
     if (found != children_.end()) slot = found->second.slot;
   }
-  StatusPage::set_worker(worker.slot, worker, slot);
+  const BackgroundWorker* definition = worker.spec.definition.get();
+  StatusPage::set_worker(worker.slot, worker, slot, definition->bgw_library_name,
+                         definition->bgw_function_name);
   ledger_.publish(worker);
 }
 
@@ -263,6 +268,7 @@ void Postmaster::on_child_event(pid_t pid) {
       fork_server_exited(child, exit);
       break;
     case ChildKind::backend:
+      control_backends_--;
       if (exit.by_signal || exit.code > 1 || !exit.cleaned_up) {
         if (phase_ != Phase::resetting && !abnormal_ && shutdown_ != Shutdown::immediate)
           log_child_exit(LOG, "server process", child.pid, exit, true);
@@ -381,19 +387,35 @@ void Postmaster::embedded_exited(int wait_status) {
 
 // --- control connections -----------------------------------------------------------------------------------
 
+// Tells a client why it is not served. Nothing is waited for.
+static void refuse(int connection_fd, const Error& error) {
+  const std::string line = to_line(error_reply(error));
+  (void)::send(connection_fd, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void Postmaster::accept_control() {
   auto accepted = accept_control_connection(control_socket_.get());
   if (!accepted) {
     ereport(LOG, (errmsg("could not accept control connection: %s", accepted.error().message.c_str())));
     return;
   }
-  if (!accepted->has_value() || shutdown_ != Shutdown::none || phase_ != Phase::running) return;
-  int slot = AssignPostmasterChildSlot();
-  if (slot == 0) {
-    ereport(LOG, (errcode(ERRCODE_TOO_MANY_CONNECTIONS), errmsg("no slot available for a control connection")));
+  if (!accepted->has_value()) return;
+  int connection = (*accepted)->get();
+  if (shutdown_ != Shutdown::none) {
+    refuse(connection, {.message = "the database system is shutting down", .sqlstate = "57P03"});
     return;
   }
-  int connection = (*accepted)->get();
+  if (phase_ != Phase::running) {
+    refuse(connection, {.message = "the database system is in recovery mode",
+                        .sqlstate = "57P03",
+                        .hint = "The host is being reset after a crash. Try again in a moment."});
+    return;
+  }
+  int slot = may_serve_another() ? AssignPostmasterChildSlot() : 0;
+  if (slot == 0) {
+    refuse(connection, {.message = "sorry, too many clients already", .sqlstate = "53300"});
+    return;
+  }
   pid_t pid = fork_child(slot);
   if (pid == 0) run_control_backend(connection);
   if (pid < 0) {
@@ -401,7 +423,13 @@ void Postmaster::accept_control() {
     ReleasePostmasterChildSlot(slot);
     return;
   }
-  add_child(ChildKind::backend, pid, slot);
+  if (add_child(ChildKind::backend, pid, slot)) control_backends_++;
+}
+
+// Spares take their places in shared memory from the same number.
+bool Postmaster::may_serve_another() const {
+  return control_backends_ <
+         std::max(1, std::min(kMaxControlBackends, MaxConnections - 2 * spare_worker_processes));
 }
 
 void Postmaster::run_control_backend(int connection_fd) {

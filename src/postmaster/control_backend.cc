@@ -1,163 +1,128 @@
-// A backend: the child that serves one control connection. It reads the status page and the shared memory of
-// the modules' side (wait events, activity) and writes to neither.
+// A backend: the child that serves one control connection. It is what the server calls a regular backend: a
+// process with an entry in shared memory, a latch, the signals of a client's session, and the whole interface
+// for the module code that it runs. Requests are carried out one after the other; a request that raises is
+// answered with the error, and the next one is served.
+//
+// C style: nothing with a destructor lives here, because whatever is called may raise. FATAL ends the process,
+// and the client is told why; the peer's leaving ends it in silence, unless a request is being carried out.
 #include "postmaster/control_backend.hpp"
-
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
 
 #include <csignal>
 #include <cstring>
 
-#include "core/control_protocol.hpp"
-#include "core/log.hpp"
-#include "core/monitor.hpp"
-#include "core/status_page.hpp"
-#include "port/process.hpp"
+#include "bridge/entry.hpp"
+#include "postmaster/control_call.hpp"
+#include "postmaster/control_connection.hpp"
+#include "postmaster/control_workers.hpp"
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
+#include "utils/memutils.h"
 #include "utils/ps_status.h"
-#include "utils/wait_event.h"
+#include "utils/timeout.h"
 }
-#include "postmaster/bgworker_private.hpp"
-#include "postmaster/upstream.hpp"
 
 namespace bgw {
 
 namespace {
 
-std::string state_text(const WorkerStatusRow& row) {
-  return std::string(to_string(static_cast<WorkerState>(row.state)));
+MemoryContext request_context = nullptr;  // emptied after each request
+
+// What a client's session in the server answers to signals.
+void install_signal_handlers() {
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGINT, StatementCancelHandler);
+  pqsignal(SIGTERM, die);
+  pqsignal(SIGQUIT, quickdie);
+  InitializeTimeouts();  // installs the SIGALRM handler
+  pqsignal(SIGPIPE, SIG_IGN);
+  pqsignal(SIGUSR1, procsignal_sigusr1_handler);
+  pqsignal(SIGUSR2, SIG_IGN);
+  pqsignal(SIGFPE, FloatExceptionHandler);
+  pqsignal(SIGCHLD, SIG_DFL);
 }
 
-std::string exit_text(const WorkerStatusRow& row) {
-  if (!row.has_exited) return "";
-  if (row.exit_by_signal) return "signal " + std::to_string(row.exit_code) + ": " + pg_strsignal(row.exit_code);
-  return "exit code " + std::to_string(row.exit_code);
+void carry_out(const ControlBackendFacts& facts) {
+  const char* op = control_op();
+  if (strcmp(op, "status") == 0)
+    control_status(facts);
+  else if (strcmp(op, "ps") == 0)
+    control_ps(facts);
+  else if (strcmp(op, "wake") == 0)
+    control_wake();
+  else if (strcmp(op, "launch") == 0)
+    control_launch();
+  else if (strcmp(op, "terminate") == 0)
+    control_terminate();
+  else if (strcmp(op, "call") == 0)
+    control_call();
+  else
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("unknown operation \"%s\"", op),
+                    errhint("Use a bgworkerctl of the same version as the host.")));
 }
 
-const char* start_time_text(int start_time) {
-  switch (static_cast<StartWhen>(start_time)) {
-    case StartWhen::postmaster_start:
-      return "postmaster start";
-    case StartWhen::consistent_state:
-      return "consistent state";
-    case StartWhen::recovery_finished:
-      return "recovery finished";
+// Everything that may raise: waits for requests and carries them out, until the peer has left.
+void serve_requests(void* arg) {
+  const auto* facts = static_cast<const ControlBackendFacts*>(arg);
+  for (;;) {
+    MemoryContextReset(request_context);
+    MemoryContextSwitchTo(request_context);
+    if (!control_read_request()) return;
+    control_begin_work();
+    carry_out(*facts);
+    control_end_work();
+    CHECK_FOR_INTERRUPTS();
   }
-  return "unknown";
 }
 
-WorkerRow row_of(int slot, const WorkerStatusRow& from) {
-  WorkerRow row;
-  row.slot = slot;
-  row.name = from.name;
-  row.type = from.type;
-  row.pid = from.pid;
-  row.state = state_text(from);
-  if (from.flags & BGWORKER_SHMEM_ACCESS) row.flags.push_back("shmem");
-  if (from.flags & BGWORKER_BACKEND_DATABASE_CONNECTION) row.flags.push_back("database");
-  if (from.flags & BGWORKER_CLASS_PARALLEL) row.flags.push_back("parallel");
-  row.start_time = start_time_text(from.start_time);
-  row.restart_time = from.restart_seconds;
-  row.starts = static_cast<long long>(from.starts);
-  row.last_exit = exit_text(from);
-  row.since = static_cast<double>(from.since_us) / 1e6;
-  if (from.pid != 0 && from.child_slot > 0) {
-    const volatile uint32& shown = ProcGlobal->allProcs[from.child_slot - 1].wait_event_info;
-    uint32 event = shown;
-    const char* type = pgstat_get_wait_event_type(event);
-    const char* name = pgstat_get_wait_event(event);
-    row.wait_event_type = type ? type : "";
-    row.wait_event = name ? name : "";
-    const char* activity = pgstat_get_backend_current_activity(from.pid, false);
-    row.activity = activity && activity[0] != '<' ? activity : "";
-  }
-  return row;
-}
-
-HostStatus host_status(const ControlBackendFacts& facts) {
-  HostStatus status;
-  status.pid = StatusPage::postmaster_pid();
-  status.started = static_cast<double>(StatusPage::started_us()) / 1e6;
-  status.state = host_running;
-  status.version = BGW_VERSION;
-  status.abi = BGW_PG_VERSION_TEXT;
-  status.data_directory = facts.data_directory;
-  for (auto& [slot, row] : StatusPage::workers()) {
-    status.workers++;
-    status.running += row.pid != 0;
-  }
-  status.max_worker_processes = max_worker_processes;
-  UpstreamStatus upstream = StatusPage::upstream();
-  switch (upstream.level) {
-    case UpstreamLevel::none:
-      status.upstream_state = upstream_state_name(UpstreamState::unreachable);
-      status.upstream_reason = facts.upstream_reason;
-      break;
-    case UpstreamLevel::consistent:
-      status.upstream_state = upstream_state_name(UpstreamState::hot_standby);
-      break;
-    case UpstreamLevel::read_write:
-      status.upstream_state = upstream_state_name(UpstreamState::read_write);
-      break;
-  }
-  status.upstream = without_password(bgw_upstream_conninfo());
-  status.upstream_version = upstream.server_version;
-  status.embedded = bgw_upstream_is_embedded();
-  return status;
-}
-
-nlohmann::json answer(const ControlRequest& request, const ControlBackendFacts& facts) {
-  if (request.op == "status") return status_reply(host_status(facts));
-  if (request.op == "ps") {
-    std::vector<WorkerRow> rows;
-    for (auto& [slot, row] : StatusPage::workers()) rows.push_back(row_of(slot, row));
-    return ps_reply(host_status(facts), rows);
-  }
-  return error_reply(Error{.message = "unknown operation \"" + request.op + "\"",
-                           .sqlstate = "0A000",
-                           .hint = "Use a bgworkerctl of the same version as the host."});
-}
-
-// Readable when the backend is to end: SIGTERM, or the postmaster's death.
-UniqueFd open_stop_descriptor() {
-  sigset_t mask;
-  sigemptyset(&mask);
-  sigaddset(&mask, SIGTERM);
-  sigaddset(&mask, SIGINT);
-  ::sigprocmask(SIG_BLOCK, &mask, nullptr);
-  UniqueFd set(::epoll_create1(EPOLL_CLOEXEC));
-  int signals = ::signalfd(-1, &mask, SFD_CLOEXEC);
-  auto postmaster = pidfd_open(StatusPage::postmaster_pid());
-  epoll_event event{};
-  event.events = EPOLLIN;
-  if (signals >= 0) ::epoll_ctl(set.get(), EPOLL_CTL_ADD, signals, &event);
-  if (postmaster) ::epoll_ctl(set.get(), EPOLL_CTL_ADD, postmaster->release(), &event);
-  return set;
-}
-
-void serve(int connection_fd, const ControlBackendFacts& facts) {
-  UniqueFd stop = open_stop_descriptor();
-  auto served = serve_control_connection(
-      connection_fd, [&facts](const ControlRequest& request) { return answer(request, facts); }, stop.get());
-  if (!served) log(LogEntry{.message = "control connection: " + served.error().one_line()});
+// What the server's main loop does after an ERROR: the client is told, the transaction is rolled back, and
+// whatever was held is let go.
+void recover_from_error() {
+  error_context_stack = nullptr;
+  HOLD_INTERRUPTS();
+  disable_all_timeouts(false);
+  QueryCancelPending = false;
+  EmitErrorReport();
+  control_end_work();
+  debug_query_string = nullptr;
+  AbortCurrentTransaction();
+  LWLockReleaseAll();
+  MemoryContextSwitchTo(TopMemoryContext);
+  FlushErrorState();
+  pgstat_report_activity(STATE_IDLE, nullptr);
+  RESUME_INTERRUPTS();
 }
 
 }  // namespace
 
 void serve_control_backend(int connection_fd, const ControlBackendFacts& facts) {
   MyBackendType = B_BACKEND;
-  SetProcessingMode(NormalProcessing);
+  SetProcessingMode(InitProcessing);
   init_ps_display("backend");
+  install_signal_handlers();
+  if (!control_open(connection_fd)) proc_exit(0);
   InitProcess();
-  serve(connection_fd, facts);
+  pgstat_beinit();
+  pgstat_bestart();
+  SetProcessingMode(NormalProcessing);
+  pgstat_report_activity(STATE_IDLE, nullptr);
+  PG_SETMASK(&UnBlockSig);
+  request_context = AllocSetContextCreate(TopMemoryContext, "control request", ALLOCSET_DEFAULT_SIZES);
+
+  auto* argument = const_cast<ControlBackendFacts*>(&facts);
+  while (!bgw_call_catching(serve_requests, argument)) recover_from_error();
   proc_exit(0);
 }
 

@@ -78,7 +78,8 @@ void run_fork_server(int socket, SpareMain spare_main) {
 }
 
 bool request_spares(int socket, int count) noexcept {
-  return ::send(socket, &count, sizeof count, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(sizeof count);
+  return ::send(socket, &count, sizeof count, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+         static_cast<ssize_t>(sizeof count);
 }
 
 std::optional<SpareAnnouncement> read_announcement(int socket, bool* ended) noexcept {
@@ -102,8 +103,8 @@ std::optional<SpareAnnouncement> read_announcement(int socket, bool* ended) noex
   SpareAnnouncement spare;
   spare.pid = text.pid;
   spare.error = text.error;
-  if (cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header != nullptr && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(kDescriptors * sizeof(int))) {
+  if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS &&
+                                                 header->cmsg_len == CMSG_LEN(kDescriptors * sizeof(int))) {
     int descriptors[kDescriptors];
     std::memcpy(descriptors, CMSG_DATA(header), sizeof descriptors);
     spare.pidfd = UniqueFd(EventLoop::make_private(descriptors[0]));

@@ -1,5 +1,5 @@
-// One socket pair for all children: the postmaster's end and the one that every child inherits. Sending allocates
-// nothing, does not wait, and raises no SIGPIPE when the postmaster is gone.
+// One socket pair for all children: the postmaster's end and the one that every child inherits. Sending
+// allocates nothing, does not wait, and raises no SIGPIPE when the postmaster is gone.
 #include "postmaster/last_words.hpp"
 
 #include <sys/socket.h>
@@ -30,7 +30,8 @@ Error failed(const char* what) {
 
 Result<int> open_last_words() {
   int ends[2];
-  // Sequenced packets: the sender's buffer is the limit, not the short queue that the kernel gives to datagrams.
+  // Sequenced packets: the sender's buffer is the limit, not the short queue that the kernel gives to
+  // datagrams.
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
     return failed("create the socket for the last words of workers");
   int on = 1;
@@ -56,7 +57,8 @@ std::optional<LastWords> read_last_words() noexcept {
     if (got < 0) return std::nullopt;
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (got == 0 && header == nullptr) return LastWords{0, 0};
-    if (got != 1 || (message.msg_flags & MSG_TRUNC) != 0 || header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS)
+    if (got != 1 || (message.msg_flags & MSG_TRUNC) != 0 || header == nullptr ||
+        header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS)
       continue;  // not ours
     ucred sender;
     std::memcpy(&sender, CMSG_DATA(header), sizeof sender);

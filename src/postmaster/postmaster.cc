@@ -113,7 +113,8 @@ void Postmaster::reload() {
   dismiss_spares();  // they have the old settings
   refill_spares();
   for (auto& [pid, child] : children_)
-    if (child.kind == ChildKind::worker || child.kind == ChildKind::monitor) ::kill(pid, SIGHUP);
+    if (child.kind == ChildKind::worker || child.kind == ChildKind::monitor || child.kind == ChildKind::backend)
+      ::kill(pid, SIGHUP);
   if (phase_ != Phase::running || was_embedded == bgw_upstream_is_embedded()) return;
   if (was_embedded) {
     embedded_.stop(EmbeddedUpstream::StopMode::fast);
@@ -145,6 +146,7 @@ void Postmaster::shut_down(Shutdown mode) {
   }
   if (mode == Shutdown::immediate) {
     if (phase_ == Phase::running || phase_ == Phase::resetting) phase_ = Phase::stopping_children;
+    SetQuitSignalReason(PMQUIT_FOR_STOP);
     signal_workers_and_backends(SIGQUIT);
     for (auto& [pid, child] : children_)
       if (child.kind == ChildKind::monitor) signal_child(child, SIGQUIT);
@@ -170,6 +172,7 @@ void Postmaster::child_crashed() {
   }
   ereport(LOG, (errmsg("terminating any other active server processes")));
   if (phase_ == Phase::running) phase_ = Phase::resetting;
+  SetQuitSignalReason(PMQUIT_FOR_CRASH);
   signal_workers_and_backends(SIGQUIT);
   arm_kill_timer();
 }

@@ -32,8 +32,8 @@
 
 namespace bgw {
 
-// Control connections served at the same time; one process each.
-inline constexpr int kMaxControlBackends = 16;
+// Control connections served at the same time, one process each; fewer where max_connections leaves no room.
+inline constexpr int kMaxControlBackends = 64;
 
 struct PostmasterOptions {
   std::string data_directory;  // absolute
@@ -95,6 +95,7 @@ class Postmaster {
   void arm_restart_timer();
   [[noreturn]] void run_monitor_child(int report_fd);
   [[noreturn]] void run_control_backend(int connection_fd);
+  bool may_serve_another() const;
 
   // One that is retired has no requests any more; it answers those it had, and ends.
   struct ForkServer {
@@ -167,6 +168,7 @@ class Postmaster {
   EventLoop::Clock::time_point restart_timer_at_{};
   EventLoop::TimerId kill_timer_ = 0;
   bool start_pass_queued_ = false;
+  int control_backends_ = 0;
   std::vector<pid_t> spares_;  // those waiting for an order
   bool refill_queued_ = false;
   std::unordered_map<pid_t, ForkServer> fork_servers_;  // the present one, and retired ones that have not ended

@@ -1,12 +1,13 @@
 // Spare processes: made before they are needed, so that starting a worker is a hand-over and not a fork.
 //
 // A spare has done everything that all children do first and sleeps in read() on a pipe of its own. Its order
-// is its slot and the whole registration of the worker it is to become, so what is handed over need not have existed
-// when it was made. Closing the pipe dismisses it; so does the postmaster's death, which closes the pipe too.
+// is its slot and the whole registration of the worker it is to become, so what is handed over need not have
+// existed when it was made. Closing the pipe dismisses it; so does the postmaster's death, which closes the
+// pipe too.
 //
-// Spares are made by the fork server (fork_server.hpp). A few are kept waiting; when many workers are to be started,
-// as many are asked for as can be used, and each is handed its order as it comes. Without a fork server, or with
-// spare_worker_processes = 0, the postmaster forks workers itself.
+// Spares are made by the fork server (fork_server.hpp). A few are kept waiting; when many workers are to be
+// started, as many are asked for as can be used, and each is handed its order as it comes. Without a fork
+// server, or with spare_worker_processes = 0, the postmaster forks workers itself.
 //
 // A spare is a copy of the postmaster as it was: with settings of that moment, and attached to the shared
 // memory of that moment. Spares are therefore dismissed at every reload, reset and shutdown. They hold no slot
@@ -44,8 +45,8 @@ constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is mad
 // From a start to the next fork while more than half of the spares are left: the worker just started wants the
 // processor more.
 constexpr std::chrono::milliseconds kRefillDelay{1};
-constexpr int kMostRequested = 32;                // spares on their way at the same time
-constexpr std::chrono::seconds kPatience{1};      // with a fork server that was asked and says nothing
+constexpr int kMostRequested = 32;            // spares on their way at the same time
+constexpr std::chrono::seconds kPatience{1};  // with a fork server that was asked and says nothing
 constexpr std::chrono::milliseconds kStrayDelay{100};
 constexpr int kStrayTries = 20;
 
@@ -181,7 +182,8 @@ void Postmaster::take_spare(SpareAnnouncement spare, bool wanted) {
   }
   pid_t pid = spare.pid;
   if (!add_child(ChildKind::spare, pid, 0, nullptr, std::move(spare.pidfd))) return;
-  if (!wanted || phase_ != Phase::running || shutdown_ != Shutdown::none) return;  // its pipe is closed: dismissed
+  if (!wanted || phase_ != Phase::running || shutdown_ != Shutdown::none)
+    return;  // its pipe is closed: dismissed
   children_.at(pid).order_pipe = std::move(spare.order_pipe);
   spares_.push_back(pid);
 }
@@ -216,7 +218,8 @@ void Postmaster::find_strange_children(int tries) {
   if (more && tries > 1) loop_.call_after(kStrayDelay, [this, tries] { find_strange_children(tries - 1); });
 }
 
-// --- the few that wait -----------------------------------------------------------------------------------------
+// --- the few that wait
+// -----------------------------------------------------------------------------------------
 
 void Postmaster::refill_spares() {
   if (refill_queued_ || phase_ != Phase::running || shutdown_ != Shutdown::none) return;

@@ -324,8 +324,8 @@ void watch_session_socket(int fd, void (*consume)() noexcept) noexcept {
 extern "C" {
 
 void InitializeLatchSupport(void) {
-  // The wake-up signal is never delivered to a handler, in no process, at no time. While blocked it is queued for
-  // the signalfd even though its disposition is to be ignored.
+  // The wake-up signal is never delivered to a handler, in no process, at no time. While blocked it is queued
+  // for the signalfd even though its disposition is to be ignored.
   pqsignal(SIGURG, SIG_IGN);
   sigset_t wake_up;
   sigemptyset(&wake_up);

@@ -83,8 +83,12 @@ void postmaster_death_handler(SIGNAL_ARGS) {
 
 namespace bgw {
 
-int free_child_slots() noexcept { return free_slot_count; }
-int child_slot_count() noexcept { return slot_count; }
+int free_child_slots() noexcept {
+  return free_slot_count;
+}
+int child_slot_count() noexcept {
+  return slot_count;
+}
 
 }  // namespace bgw
 

@@ -55,11 +55,34 @@ namespace {
   pg_unreachable();
 }
 
+void say_why_quitting(QuitSignalReason reason) {
+  switch (reason) {
+    case PMQUIT_NOT_SENT:
+      ereport(WARNING, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                        errmsg("terminating connection because of unexpected SIGQUIT signal")));
+      break;
+    case PMQUIT_FOR_CRASH:
+      ereport(
+          WARNING_CLIENT_ONLY,
+          (errcode(ERRCODE_CRASH_SHUTDOWN),
+           errmsg("terminating connection because of crash of another server process"),
+           errdetail("The postmaster has commanded this server process to roll back the current transaction "
+                     "and exit, because another server process exited abnormally and possibly corrupted "
+                     "shared memory."),
+           errhint("In a moment you should be able to reconnect to the host and repeat your command.")));
+      break;
+    case PMQUIT_FOR_STOP:
+      ereport(WARNING_CLIENT_ONLY, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                                    errmsg("terminating connection due to immediate shutdown command")));
+      break;
+  }
+}
+
 }  // namespace
 
 extern "C" {
 
-CommandDest whereToSendOutput = DestNone;  // no process of the host has a client to talk to
+CommandDest whereToSendOutput = DestNone;  // DestRemote in a backend that serves a control connection
 const char* debug_query_string = nullptr;
 
 void ProcessInterrupts(void) {
@@ -67,6 +90,12 @@ void ProcessInterrupts(void) {
   InterruptPending = false;
 
   if (ProcDiePending) end_process();
+
+  if (ClientConnectionLost) {
+    QueryCancelPending = false;
+    whereToSendOutput = DestNone;  // nobody is there to be told
+    ereport(FATAL, (errcode(ERRCODE_CONNECTION_FAILURE), errmsg("connection to client lost")));
+  }
 
   // The session cannot go on waiting for its upstream when the postmaster is gone.
   if (bgw::socket_wait_saw_postmaster_death) {
@@ -120,9 +149,7 @@ void quickdie(SIGNAL_ARGS) {
   PG_SETMASK(&BlockSig);
   HOLD_INTERRUPTS();
   error_context_stack = nullptr;
-  if (bgw::critical_depth == 0 && GetQuitSignalReason() == PMQUIT_NOT_SENT)
-    ereport(WARNING, (errcode(ERRCODE_ADMIN_SHUTDOWN),
-                      errmsg("terminating connection because of unexpected SIGQUIT signal")));
+  if (bgw::critical_depth == 0) say_why_quitting(GetQuitSignalReason());
   _exit(2);
 }
 

@@ -148,6 +148,13 @@ bool reaches_log(int elevel, int threshold) {
   }
 }
 
+void (*send_message_to_frontend)(const ErrorData* error) = nullptr;
+
+bool reaches_client(int elevel) {
+  if (whereToSendOutput != DestRemote || elevel == LOG_SERVER_ONLY) return false;
+  return elevel >= client_min_messages || elevel == INFO;
+}
+
 void emit_error_data(const ErrorData* from) {
   ErrorData* error = push_error(from->elevel, from->domain);
   MemoryContext caller = MemoryContextSwitchTo(ErrorContext);
@@ -179,14 +186,15 @@ bool in_error_recursion_trouble() {
 }
 
 bool message_level_is_interesting(int elevel) {
-  return bgw::reaches_log(elevel, log_min_messages);
+  return bgw::reaches_log(elevel, log_min_messages) || bgw::reaches_client(elevel);
 }
 
 bool errstart(int elevel, const char* domain) {
   int caller_errno = errno;
   elevel = effective_level(elevel);
   bool to_log = bgw::reaches_log(elevel, log_min_messages);
-  if (elevel < ERROR && !to_log) return false;
+  bool to_client = bgw::reaches_client(elevel);
+  if (elevel < ERROR && !to_log && !to_client) return false;
 
   if (unlikely(ErrorContext == nullptr)) {
     write_stderr("error occurred before error message processing is available\n");
@@ -202,6 +210,7 @@ bool errstart(int elevel, const char* domain) {
   }
   ErrorData* error = bgw::push_error(elevel, domain);
   error->output_to_server = to_log;
+  error->output_to_client = to_client;
   error->saved_errno = caller_errno;
   elog_recursion_depth--;
   return true;
@@ -261,6 +270,7 @@ void pg_re_throw() {
   ErrorData* error = current_error();
   error->elevel = FATAL;
   error->output_to_server = bgw::reaches_log(FATAL, log_min_messages);
+  error->output_to_client = bgw::reaches_client(FATAL);
   error_context_stack = nullptr;  // its callbacks have been called
   errfinish(error->filename, error->lineno, error->funcname);
   abort();
@@ -272,6 +282,7 @@ void EmitErrorReport() {
   MemoryContext caller = MemoryContextSwitchTo(error->assoc_context);
   if (error->output_to_server && emit_log_hook) emit_log_hook(error);
   if (error->output_to_server) bgw::write_server_log(error);
+  if (error->output_to_client && bgw::send_message_to_frontend) bgw::send_message_to_frontend(error);
   MemoryContextSwitchTo(caller);
   elog_recursion_depth--;
 

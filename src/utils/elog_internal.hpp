@@ -22,6 +22,12 @@ void free_error_strings(ErrorData* error);
 // ERROR and FATAL there.
 bool reaches_log(int elevel, int threshold);
 
+// Whether a message of this level goes to the client of this process; no process but a backend has one.
+bool reaches_client(int elevel);
+
+// How a message gets to the client, set by a backend. Must not raise.
+extern void (*send_message_to_frontend)(const ErrorData* error);
+
 // Formats the report and writes it to the log's destinations. Never fails on account of the destination.
 void write_server_log(ErrorData* error);
 

@@ -80,8 +80,8 @@ static const config_enum_entry client_levels[] = {
 
 // A connection string that libpq cannot read would only be found out by the monitor, which cannot give up.
 static bool check_upstream(char** newval, void** extra, GucSource source) {
-  // A child without libpq has no session and reads the setting only because the whole file is read again: what the
-  // postmaster thinks of the same file counts.
+  // A child without libpq has no session and reads the setting only because the whole file is read again: what
+  // the postmaster thinks of the same file counts.
   if (IsUnderPostmaster && !bgw::libpq_is_loaded()) return true;
   char problem[256];
   bgw::enter_critical();

@@ -24,8 +24,8 @@
 namespace bgworkerctl {
 
 using bgw::Error;
-using bgw::UniqueFd;
 using bgw::Result;
+using bgw::UniqueFd;
 using Clock = std::chrono::steady_clock;
 
 namespace {
@@ -106,19 +106,22 @@ void complain(const Error& error) {
   if (!error.hint.empty()) std::cerr << "HINT:  " << error.hint << "\n";
 }
 
-Progress::Progress(const std::string& what, bool show)
-    : show_(show && isatty(STDOUT_FILENO) != 0), next_(Clock::now() + std::chrono::seconds(1)) {
-  if (show_) std::cout << what << "..." << std::flush;
+Progress::Progress(const std::string& what, bool show, To to)
+    : show_(show && isatty(to == To::output ? STDOUT_FILENO : STDERR_FILENO) != 0),
+      stream_(to == To::output ? std::cout : std::cerr),
+      next_(Clock::now() + std::chrono::seconds(1)) {
+  if (show_) stream_ << what << "..." << std::flush;
 }
 
 void Progress::tick() {
   if (!show_ || Clock::now() < next_) return;
   next_ += std::chrono::seconds(1);
-  std::cout << "." << std::flush;
+  stream_ << "." << std::flush;
 }
 
 void Progress::end(const std::string& how) {
-  if (show_) std::cout << " " << how << "\n";
+  if (show_) stream_ << " " << how << "\n" << std::flush;
+  show_ = false;
 }
 
 Result<void> signal_host(const std::string& data_directory, const bgw::LockFileContents& host, int signal) {

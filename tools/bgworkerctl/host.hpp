@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,8 +18,16 @@ namespace bgworkerctl {
 
 using std::chrono::milliseconds;
 
-// Exit codes, pg_ctl's.
-enum ExitCode : int { success = 0, failure = 1, usage = 2, not_running = 3, no_data_directory = 4 };
+// Exit codes; up to 4 pg_ctl's.
+enum ExitCode : int {
+  success = 0,
+  failure = 1,
+  usage = 2,
+  not_running = 3,
+  no_data_directory = 4,
+  no_such_worker = 5,  // or more than one
+  timed_out = 6,
+};
 
 // An error's message, detail and hint on stderr.
 void complain(const bgw::Error& error);
@@ -48,15 +57,18 @@ bgw::Result<pid_t> start_host(const std::string& data_directory, const StartOpti
 // The bgworkerd next to this program, else the one in PATH.
 std::string find_bgworkerd();
 
-// Tells the operator that something is being waited for: a dot per second on a terminal.
+// Tells the operator that something is being waited for: a dot per second on a terminal. Commands whose
+// standard output is their answer tell it on standard error.
 class Progress {
  public:
-  Progress(const std::string& what, bool show);
+  enum class To { output, error };
+  Progress(const std::string& what, bool show, To to = To::output);
   void tick();
   void end(const std::string& how);
 
  private:
   bool show_;
+  std::ostream& stream_;
   std::chrono::steady_clock::time_point next_;
 };
 

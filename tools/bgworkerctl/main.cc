@@ -1,12 +1,14 @@
 // bgworkerctl: the operator's command. Starts and stops a host, signals it, and shows what it is doing.
 //
 // Everything that changes a host goes through a signal to the process that holds the data directory's lock;
-// everything that asks goes over the control socket. Exit codes are pg_ctl's: 0, 1 failure, 2 wrong usage,
-// 3 no host is running, 4 not a data directory or not accessible.
+// everything that asks goes over the control socket. Exit codes up to 4 are pg_ctl's: 0, 1 failure, 2 wrong
+// usage, 3 no host is running, 4 not a data directory or not accessible; 5 there is no such worker, 6 timed
+// out.
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -20,44 +22,15 @@
 
 #include "core/data_directory.hpp"
 #include "host.hpp"
+#include "options.hpp"
 #include "table.hpp"
 
 namespace bgworkerctl {
-namespace {
 
 using bgw::Error;
 using bgw::LockFileContents;
 using bgw::Result;
 using nlohmann::json;
-
-constexpr milliseconds answer_timeout{10'000};
-
-struct Options {
-  std::string data_directory;
-  bool as_json = false;
-  bool wide = false;
-  double watch = 0;
-  std::string mode = "fast";
-  bool no_wait = false;
-  int timeout = 60;
-  std::string log_file;
-  std::vector<std::string> settings;
-  std::vector<std::string> modules;
-};
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string date_and_time(double seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm local{};
-  char text[64];
-  if (seconds <= 0 || localtime_r(&time, &local) == nullptr ||
-      std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
-    return "unknown";
-  return text;
-}
 
 std::size_t terminal_width() {
   winsize size{};
@@ -65,22 +38,6 @@ std::size_t terminal_width() {
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   const char* columns = std::getenv("COLUMNS");
   return columns ? static_cast<std::size_t>(std::strtoul(columns, nullptr, 10)) : 80;
-}
-
-std::string server_version(int number) {
-  if (number <= 0) return "";
-  if (number < 100000)
-    return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
-           std::to_string(number % 100);
-  return std::to_string(number / 10000) + "." + std::to_string(number % 10000);
-}
-
-std::string upstream_text(const bgw::HostStatus& status) {
-  std::string text = status.upstream_state.empty() ? "unknown" : status.upstream_state;
-  if (status.upstream_version > 0) text += ", PostgreSQL " + server_version(status.upstream_version);
-  if (status.embedded) text += ", embedded";
-  if (!status.upstream.empty()) text += ": " + printable(status.upstream);
-  return text;
 }
 
 Result<std::string> data_directory(const Options& options) {
@@ -99,21 +56,36 @@ int say_not_running(const std::string& directory) {
   return not_running;
 }
 
-// Calls `use` with the data directory and the host that runs in it.
-template <class Use>
-int with_host(const Options& options, Use use) {
-  Result<std::string> directory = data_directory(options);
-  if (!directory) {
-    complain(directory.error());
-    return no_data_directory;
-  }
-  Result<std::optional<LockFileContents>> host = bgw::find_lock_holder(*directory);
-  if (!host) {
-    complain(host.error());
-    return no_data_directory;
-  }
-  if (!*host) return say_not_running(*directory);
-  return use(*directory, **host);
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string date_and_time(double seconds) {
+  const auto time = static_cast<std::time_t>(seconds);
+  std::tm local{};
+  char text[64];
+  if (seconds <= 0 || localtime_r(&time, &local) == nullptr ||
+      std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
+    return "unknown";
+  return text;
+}
+
+std::string server_version(int number) {
+  if (number <= 0) return "";
+  if (number < 100000)
+    return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+           std::to_string(number % 100);
+  return std::to_string(number / 10000) + "." + std::to_string(number % 10000);
+}
+
+std::string upstream_text(const bgw::HostStatus& status) {
+  std::string text = status.upstream_state.empty() ? "unknown" : status.upstream_state;
+  if (status.upstream_version > 0) text += ", PostgreSQL " + server_version(status.upstream_version);
+  if (status.embedded) text += ", embedded";
+  if (!status.upstream.empty()) text += ": " + printable(status.upstream);
+  return text;
 }
 
 int run_status(const Options& options) {
@@ -163,17 +135,18 @@ std::string wait_text(const bgw::WorkerRow& row) {
 std::string worker_table(const json& workers, std::size_t width) {
   static const std::vector<Column> columns = {
       {.title = "NAME", .shortest = 12},
-      {.title = "TYPE", .keep = 3, .shortest = 8},
+      {.title = "TYPE", .keep = 4, .shortest = 8},
       {.title = "PID", .right = true},
       {.title = "STATE"},
-      {.title = "FLAGS", .keep = 1},
-      {.title = "START AT", .keep = 2},
-      {.title = "RESTART", .right = true, .keep = 4},
+      {.title = "FLAGS", .keep = 2},
+      {.title = "START AT", .keep = 3},
+      {.title = "RESTART", .right = true, .keep = 5},
       {.title = "STARTS", .right = true},
-      {.title = "LAST EXIT", .keep = 7, .shortest = 9},
-      {.title = "SINCE", .right = true, .keep = 5},
-      {.title = "WAITS FOR", .keep = 6, .shortest = 9},
-      {.title = "ACTIVITY", .keep = 8, .shortest = 16},
+      {.title = "LAST EXIT", .keep = 8, .shortest = 9},
+      {.title = "SINCE", .right = true, .keep = 6},
+      {.title = "WAITS FOR", .keep = 7, .shortest = 9},
+      {.title = "ACTIVITY", .keep = 9, .shortest = 16},
+      {.title = "HANDLE", .keep = 1},
   };
   std::vector<std::vector<std::string>> rows;
   const double now = seconds_now();
@@ -183,7 +156,8 @@ std::string worker_table(const json& workers, std::size_t width) {
                     row.state, flags_text(row.flags), row.start_time,
                     row.restart_time < 0 ? "never" : std::to_string(row.restart_time) + " s",
                     std::to_string(row.starts), row.last_exit,
-                    row.since > 0 ? short_duration(now - row.since) : "", wait_text(row), row.activity});
+                    row.since > 0 ? short_duration(now - row.since) : "", wait_text(row), row.activity,
+                    row.handle});
   }
   return render_table(columns, rows, width);
 }
@@ -317,13 +291,104 @@ int run_check(const Options& options) {
   return failure;
 }
 
+// The commands that act on workers.
+template <class Command>
+void add_worker_commands(Command command, Options& options) {
+  const auto limit = [&](CLI::App* to, const char* what) {
+    to->add_option("-t,--timeout", options.wait_limit, what)->check(CLI::Range(1, 86400));
+  };
+  const auto named = [&](CLI::App* to) {
+    to->add_option("WORKER", options.worker, "its name, PID, or handle, as ps shows them")->required();
+  };
+
+  CLI::App* launch =
+      command("launch", "register a worker, wait until it has started, and print its PID", run_launch);
+  launch->add_option("LIBRARY", options.library, "library with the worker's function")->required();
+  launch->add_option("FUNCTION", options.function, "the worker's entry function")->required();
+  launch->add_option("--name", options.name, "name of the worker (default: FUNCTION)");
+  launch->add_option("--type", options.type, "type of the worker (default: its name)");
+  launch->add_option("--arg", options.arg,
+                     "bgw_main_arg: a literal, or TYPE:VALUE of a type that is passed by value (default: 0)");
+  launch->add_option("--extra", options.extra,
+                     "bgw_extra: text of at most 127 bytes, or \\x and up to 128 bytes in hex");
+  launch
+      ->add_option("--start-time", options.start_time,
+                   "when it may start: postmaster, consistent, or recovery-finished (default: postmaster, with "
+                   "--database recovery-finished)")
+      ->check(CLI::IsMember({"postmaster", "consistent", "recovery-finished"}));
+  launch->add_option("--restart", options.restart, "seconds until it is restarted after a failure, or never")
+      ->default_str("never");
+  launch->add_flag("--database", options.needs_database, "the worker asks for a database connection");
+  launch->add_flag("--wait", options.wait, "wait until the worker has ended");
+  launch->add_flag("-v,--verbose", options.verbose, "print name and handle, too");
+  launch->add_flag("--json", options.as_json, "as JSON");
+  limit(launch, "how long to wait, in seconds (default: 60 for the start, without limit with --wait)");
+
+  CLI::App* terminate = command("terminate", "end a worker for good: it is not restarted", run_terminate);
+  named(terminate);
+  terminate->add_flag("--wait", options.wait, "wait until it has ended");
+  limit(terminate, "how long to wait, in seconds (default: without limit)");
+
+  CLI::App* wake = command("wake", "set the latch of a worker", run_wake);
+  named(wake);
+
+  CLI::App* call = command("call", "call an SQL-callable C function of a module in a backend", run_call);
+  call->add_option("MODULE", options.library, "library file or name")->required();
+  call->add_option("FUNCTION", options.function, "name of the C function")->required();
+  call->add_option(
+      "ARGS", options.args,
+      "arguments: TYPE:VALUE, NULL, NULL::TYPE, or a literal whose type is the declared one, or else "
+      "int4, int8, numeric or bool as it looks, or text");
+  call->add_option(
+      "--returns", options.returns,
+      "type of the result: void, TYPE, 'SETOF TYPE', 'TABLE(NAME TYPE, ...)', 'RECORD(NAME TYPE, ...)'");
+  call->add_flag("--strict", options.strict, "do not call the function with a NULL: its result is NULL");
+  call->add_option("-d,--database", options.database,
+                   "with a session in this database, where the function's declaration is looked up");
+  call->add_flag("--session", options.session,
+                 "with a session in the database that the setting upstream leads to");
+  call->add_option("-U,--user", options.user, "the role of the session (default: the upstream connection's)");
+  call->add_flag("-A,--unaligned", options.unaligned, "columns with | between them, without titles");
+  call->add_flag("--json", options.as_json, "as JSON");
+  limit(call, "how long the function may run, in seconds (default: without limit)");
+}
+
+// Command lines as CLI11 is to see them: an argument that begins with a negative number is no option, and one
+// in brackets no list. Both are marked, and unmark() takes the mark off again.
+constexpr char mark = '\x01';
+
+std::vector<std::string> marked(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; i--) {  // CLI11 takes them last first
+    const std::string argument = argv[i];
+    const bool number = argument.size() > 1 && argument[0] == '-' &&
+                        (std::isdigit(static_cast<unsigned char>(argument[1])) != 0 || argument[1] == '.');
+    arguments.push_back(number || argument.starts_with("[") ? mark + argument : argument);
+  }
+  return arguments;
+}
+
+void unmark(std::string& text) {
+  if (text.starts_with(mark)) text.erase(0, 1);
+}
+
+void unmark(Options& options) {
+  for (std::string& argument : options.args) unmark(argument);
+  for (std::optional<std::string>* text : {&options.arg, &options.extra, &options.restart, &options.name})
+    if (*text) unmark(**text);
+  unmark(options.worker);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Controls a bgworkerd host: starts and stops it, and shows what it is doing."};
   app.name("bgworkerctl");
   app.set_version_flag("-V,--version", "bgworkerctl (bgworkerd) " BGW_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
-  app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host is running, 4 no usable data directory.");
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host is running, 4 no usable data directory, 5 no "
+      "such "
+      "worker or more than one, 6 timed out.");
   Options options;
   app.add_option("-D,--data", options.data_directory, "the host's data directory (else $BGWORKERD_DATA)");
 
@@ -374,15 +439,17 @@ int run(int argc, char** argv) {
   ps->add_flag("--wide", options.wide, "all columns, however wide the terminal is");
   ps->add_option("--watch", options.watch, "again every so many seconds, until interrupted")
       ->check(CLI::Range(0.1, 86400.0));
+  add_worker_commands(command, options);
   CLI::App* check = command("check", "tell what modules need and whether this host has it", run_check);
   check->add_option("MODULE", options.modules, "library file or name")->required();
 
   try {
-    app.parse(argc, argv);
+    app.parse(marked(argc, argv));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? success : usage;
   }
   signal(SIGPIPE, SIG_DFL);
+  unmark(options);
   return chosen(options);
 }
 

@@ -81,7 +81,8 @@ TEST(ControlProtocol, MalformedRequestsAreErrors) {
     ASSERT_FALSE(request) << text;
     EXPECT_EQ(request.error().sqlstate, "08P01");
   }
-  bgw::Result<bgw::ControlRequest> deep = bgw::parse_request(std::string(100'000, '[') + std::string(100'000, ']'));
+  bgw::Result<bgw::ControlRequest> deep =
+      bgw::parse_request(std::string(100'000, '[') + std::string(100'000, ']'));
   EXPECT_FALSE(deep);
   bgw::Result<bgw::ControlRequest> good = bgw::parse_request("{\"op\":\"wake\",\"name\":\"w\"}\r");
   ASSERT_TRUE(good);

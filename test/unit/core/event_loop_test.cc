@@ -122,7 +122,7 @@ TEST(StatusPage, AChildReadsWhatThePostmasterWroteAndCannotWriteIt) {
   bgw::WorkerRegistry registry;
   auto& worker = registry.add({.name = "n", .type = "t", .restart_after = 5s, .flags = 3}, 2);
   registry.started(worker, 4711);
-  bgw::StatusPage::set_worker(2, worker, 6);
+  bgw::StatusPage::set_worker(2, worker, 6, "library", "function");
   bgw::StatusPage::set_child_pid(6, 4711);
   bgw::StatusPage::set_upstream(
       {.level = bgw::UpstreamLevel::consistent, .in_recovery = true, .server_version = 150020});

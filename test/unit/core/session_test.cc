@@ -31,9 +31,7 @@ Request text_request(std::string text) {
 
 class SessionTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    server = new bgw_test::PrivateServer();
-  }
+  static void SetUpTestSuite() { server = new bgw_test::PrivateServer(); }
   static void TearDownTestSuite() {
     delete server;
     server = nullptr;

@@ -34,7 +34,9 @@ int look_around(pid_t parent, pid_t maker) {
   raise(SIGUSR1);
   if (!caught) return 8;
   pthread_t thread;
-  if (pthread_create(&thread, nullptr, [](void* p) { return p; }, nullptr) != 0) return 9;
+  if (pthread_create(
+          &thread, nullptr, [](void* p) { return p; }, nullptr) != 0)
+    return 9;
   if (pthread_join(thread, nullptr) != 0) return 10;
   return 0;
 }
