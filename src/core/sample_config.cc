@@ -100,8 +100,14 @@ constexpr const char* after_bindir = R"conf(
 
 }  // namespace
 
-std::string sample_config() {
-  return before_bindir + quote_config_value(BGW_PG_BINDIR) + after_bindir;
+std::string sample_config(std::string_view log_timezone) {
+  std::string text = before_bindir + quote_config_value(BGW_PG_BINDIR) + after_bindir;
+  if (!log_timezone.empty()) {
+    constexpr std::string_view commented = "#log_timezone = 'GMT'";
+    text.replace(text.find(commented), commented.size(),
+                 "log_timezone = " + quote_config_value(std::string(log_timezone)));
+  }
+  return text;
 }
 
 }  // namespace bgw

@@ -145,7 +145,13 @@ static bool check_log_destination(char** newval, void** extra, GucSource source)
       } else if (pg_strcasecmp(word, "jsonlog") == 0) {
         places |= LOG_DESTINATION_JSONLOG;
       } else {
-        GUC_check_errdetail("Unrecognized key word: \"%s\".", word);
+        if (pg_strcasecmp(word, "csvlog") == 0 || pg_strcasecmp(word, "syslog") == 0) {
+          GUC_check_errdetail("A host has no destination \"%s\".", word);
+          GUC_check_errhint("Available destinations: stderr, jsonlog. Both go to standard error.");
+        } else {
+          GUC_check_errdetail("Unrecognized key word: \"%s\".", word);
+          GUC_check_errhint("Available destinations: stderr, jsonlog.");
+        }
         return false;
       }
     }
