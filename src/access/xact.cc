@@ -16,6 +16,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "utils/backend_status.h"
@@ -144,6 +145,8 @@ void resume_interrupts() {
 
 // ---- the ends of the top level ----
 
+LocalTransactionId last_lxid = InvalidLocalTransactionId;  // this process's transactions, counted
+
 void start_transaction() {
   TransactionFrame* s = &top_frame;
   current = s;
@@ -174,6 +177,7 @@ void start_transaction() {
   TopTransactionResourceOwner = CurTransactionResourceOwner = CurrentResourceOwner = s->owner;
   AtStart_GUC();
   bgw_session_begin();
+  if (MyProc) MyProc->lxid = ++last_lxid;
   s->work = Work::in_progress;
 }
 
@@ -184,6 +188,7 @@ void release_owner(ResourceOwner owner, bool commit, bool top) {
 }
 
 void forget_transaction() {
+  if (MyProc) MyProc->lxid = InvalidLocalTransactionId;
   CurTransactionResourceOwner = TopTransactionResourceOwner = nullptr;
   TopTransactionContext = CurTransactionContext = nullptr;
   top_frame.work = Work::none;

@@ -45,6 +45,10 @@ BgwMessage bgw_keep_message(const bgw::ServerMessage& m) noexcept {
   kept.message = copy(m.message);
   kept.detail = copy(m.detail);
   kept.hint = copy(m.hint);
+  // 42P05 and 26000 about a name of ours: the session that prepared the statement is not the one that runs it.
+  if (kept.hint == nullptr && (m.sqlstate == "42P05" || m.sqlstate == "26000") &&
+      m.message.find("\"bgw_") != std::string::npos)
+    kept.hint = copy("Behind a pooler in transaction mode, set \"bgworkerd.prepare_threshold\" to 0.");
   kept.context = copy(m.context);
   kept.internal_query = copy(m.internal_query);
   kept.schema_name = copy(m.schema_name);

@@ -125,8 +125,27 @@ MonitorOptions embedded_monitor_options(std::string conninfo) {
   return options;
 }
 
+UpstreamPatience upstream_patience(std::chrono::milliseconds timeout) {
+  if (timeout.count() <= 0) return {};
+  const std::chrono::milliseconds interval = timeout / 3;
+  return {.check_interval = interval, .answer_deadline = timeout - interval};
+}
+
+namespace {
+
+BackoffLimits absence_limits(const MonitorOptions& options) {
+  BackoffLimits limits = options.backoff;
+  limits.cap = std::min(limits.cap, options.absence_cap);
+  return limits;
+}
+
+}  // namespace
+
 Monitor::Monitor(MonitorOptions options, ReportFunction report)
-    : options_(std::move(options)), report_(std::move(report)), backoff_(options_.seed, options_.backoff) {}
+    : options_(std::move(options)),
+      report_(std::move(report)),
+      backoff_(options_.seed, options_.backoff),
+      absence_backoff_(options_.seed, absence_limits(options_)) {}
 
 Monitor::~Monitor() {
   drop_connection();
@@ -169,6 +188,7 @@ void Monitor::step(short revents, Clock::time_point now) {
         flush(now);
         if (phase_ == Phase::asking) read_answer(now);
       } else if (due) {
+        rotation_++;  // another of several hosts may be better off
         unreachable("no answer within " + seconds(options_.answer_deadline), now);
       }
       break;
@@ -184,19 +204,40 @@ void Monitor::set_conninfo(std::string conninfo, Clock::time_point now) {
   rotation_ = 0;
   try_template1_ = false;
   quiet_reconnect_ = false;
-  backoff_.reset();
+  forget_failures();
   drop_connection();
   // Workers' sessions belong to the upstream of before; what is behind the new string has to be found out.
   if (current_.state == UpstreamState::hot_standby || current_.state == UpstreamState::read_write)
     unreachable("the connection string was changed", now);
-  backoff_.reset();
+  forget_failures();
   phase_ = Phase::idle;
   due_ = now;
 }
 
 void Monitor::retry_now(Clock::time_point now) {
-  backoff_.reset();
+  forget_failures();
   if (phase_ == Phase::idle) due_ = now;
+}
+
+void Monitor::forget_failures() {
+  backoff_.reset();
+  absence_backoff_.reset();
+}
+
+void Monitor::set_patience(UpstreamPatience patience, Clock::time_point now) {
+  options_.answer_deadline = patience.answer_deadline;
+  options_.check_interval = patience.check_interval;
+  if (phase_ == Phase::watching) schedule_check(now);
+}
+
+// When a connected upstream is asked again.
+void Monitor::schedule_check(Clock::time_point now) {
+  std::chrono::milliseconds interval = options_.check_interval;
+  if (answer_.state == UpstreamState::hot_standby) interval = options_.standby_interval;
+  if (interval.count() > 0)
+    due_ = now + interval;
+  else
+    due_.reset();
 }
 
 void Monitor::drop_connection() {
@@ -291,7 +332,8 @@ void Monitor::continue_connecting(Clock::time_point now) {
       begin_connecting(now);
       return;
     }
-    unreachable(failure.reason, now);
+    // Class 57 is "starting up" and "shutting down"; without a code it was not the server that spoke.
+    unreachable(failure.reason, now, !failure.sqlstate.empty() && !failure.sqlstate.starts_with("57"));
   }
 }
 
@@ -358,7 +400,7 @@ void Monitor::answered(Clock::time_point now) {
     ask(Question::identifier, now);
     return;
   }
-  backoff_.reset();
+  forget_failures();
   quiet_reconnect_ = false;
   const bool was_reachable =
       current_.state == UpstreamState::hot_standby || current_.state == UpstreamState::read_write;
@@ -374,10 +416,7 @@ void Monitor::answered(Clock::time_point now) {
           ? current_.incarnation
           : current_.incarnation + 1;
   phase_ = Phase::watching;
-  if (answer_.state == UpstreamState::hot_standby)
-    due_ = now + options_.standby_interval;
-  else
-    due_.reset();
+  schedule_check(now);
   publish(answer_, now);
 }
 
@@ -423,10 +462,11 @@ void Monitor::connection_lost(Clock::time_point now) {
   unreachable(reason.empty() ? "the connection was closed" : reason, now);
 }
 
-void Monitor::unreachable(const std::string& reason, Clock::time_point now) {
+void Monitor::unreachable(const std::string& reason, Clock::time_point now, bool refused) {
   drop_connection();
   quiet_reconnect_ = false;
-  due_ = backoff_.next_after(now);
+  refused_ = refused;
+  due_ = refused ? backoff_.next_after(now) : absence_backoff_.next_after(now);
   UpstreamReport report{.state = UpstreamState::unreachable, .incarnation = current_.incarnation};
   std::snprintf(report.reason, sizeof(report.reason), "%s", reason.c_str());
   publish(report, now);
@@ -456,7 +496,9 @@ void Monitor::publish(const UpstreamReport& report, Clock::time_point now) {
       reasons_said_.push_back(reason);
       const std::string message = "upstream is unreachable: " + reason;
       const std::string detail = "Trying again, after " + seconds(options_.backoff.first) +
-                                 " first and every " + seconds(options_.backoff.cap) + " in the end.";
+                                 " first and every " +
+                                 seconds(refused_ ? options_.backoff.cap : absence_limits(options_).cap) +
+                                 " in the end.";
       log({.message = message, .sqlstate = "08006", .detail = detail});
       break;
     }

@@ -56,12 +56,25 @@ struct MonitorOptions {
   std::chrono::milliseconds connect_deadline{10'000};  // for one attempt, all of its hosts together
   std::chrono::milliseconds answer_deadline{30'000};   // for one answer of the upstream
   std::chrono::milliseconds standby_interval{500};     // how often a standby is asked whether it still is one
+  std::chrono::milliseconds check_interval{0};         // how often a read-write server is asked; 0: never
+  // The longest delay between tries while nobody answers or the server says that it is starting or stopping:
+  // that is over at any moment. One that refuses us waits up to backoff.cap, and its log is spared.
+  std::chrono::milliseconds absence_cap{500};
   // Being unreachable from the start on is reported, but not logged, for this long: the upstream is ours and
   // is being started.
   std::chrono::milliseconds expected_within{0};
   BackoffLimits backoff = {};
   std::uint64_t seed = 0;
 };
+
+// How long the upstream may take to answer, as the setting bgworkerd.upstream_timeout has it: a third of it passes
+// between questions and the rest is for the answer, so that silence of the whole time is noticed in time. 0: silence
+// is left to the network; only a new connection's first answer has a deadline.
+struct UpstreamPatience {
+  std::chrono::milliseconds check_interval{0};
+  std::chrono::milliseconds answer_deadline{30'000};
+};
+UpstreamPatience upstream_patience(std::chrono::milliseconds timeout);
 
 // For the embedded upstream, which is local: quick retries, and no complaint while it is being made.
 MonitorOptions embedded_monitor_options(std::string conninfo);
@@ -93,6 +106,8 @@ class Monitor {
   // connection if that changed.
   void set_conninfo(std::string conninfo, Clock::time_point now);
 
+  void set_patience(UpstreamPatience patience, Clock::time_point now);
+
   const UpstreamReport& current() const { return current_; }
 
   // Tries at once if it was waiting to retry, and quickly from now on.
@@ -110,7 +125,10 @@ class Monitor {
   void answered(Clock::time_point now);
   void watch(short revents, Clock::time_point now);
   void connection_lost(Clock::time_point now);
-  void unreachable(const std::string& reason, Clock::time_point now);
+  // `refused`: it is there, and does not let us in.
+  void unreachable(const std::string& reason, Clock::time_point now, bool refused = false);
+  void schedule_check(Clock::time_point now);
+  void forget_failures();
   void drop_connection();
   void publish(const UpstreamReport& report, Clock::time_point now);
   bool fallback_database() const;
@@ -118,7 +136,8 @@ class Monitor {
 
   MonitorOptions options_;
   ReportFunction report_;
-  Backoff backoff_;
+  Backoff backoff_;          // while the upstream refuses us
+  Backoff absence_backoff_;  // while it is not there
   Phase phase_ = Phase::idle;
   pg_conn* connection_ = nullptr;
   int poll_status_ = 0;                   // what PQconnectPoll waits for
@@ -133,6 +152,7 @@ class Monitor {
   std::string known_start_time_;  // of the incarnation in current_
   bool identifier_asked_ = false;
   std::string farewell_sqlstate_, farewell_;  // the last thing the upstream said unasked
+  bool refused_ = false;                      // why the last try failed
   bool quiet_reconnect_ = false;              // only our session was ended: look again before saying anything
   bool try_template1_ = false;                // there is no database "postgres"
   int rotation_ = 0;                          // which of several hosts to try first
@@ -147,8 +167,12 @@ struct MonitorProcess {
   int report_fd = -1;  // write end of the pipe to the postmaster; one UpstreamReport per change
   int postmaster_fd =
       -1;  // the postmaster's pidfd (or the read end of a pipe it holds open): readable = it died
-  // On SIGHUP: the connection string now in force; not set: SIGHUP is ignored.
-  std::function<std::string()> reload;
+  // On SIGHUP: what is now in force; not set: SIGHUP is ignored.
+  struct Settings {
+    std::string conninfo;
+    UpstreamPatience patience;
+  };
+  std::function<Settings()> reload;
   // The children still to be ended when the postmaster is gone; called in another thread, reads shared memory.
   ChildrenFunction remaining_children;
   std::chrono::milliseconds grace{500};

@@ -89,7 +89,11 @@ int run_monitor(const MonitorProcess& process) {
         case SIGQUIT:
           return quit_status;
         case SIGHUP:
-          if (process.reload) monitor.set_conninfo(process.reload(), Monitor::Clock::now());
+          if (process.reload) {
+            MonitorProcess::Settings settings = process.reload();
+            monitor.set_patience(settings.patience, Monitor::Clock::now());
+            monitor.set_conninfo(std::move(settings.conninfo), Monitor::Clock::now());
+          }
           break;
         case SIGUSR1:
           monitor.retry_now(Monitor::Clock::now());

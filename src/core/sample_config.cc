@@ -42,6 +42,8 @@ constexpr const char* after_bindir = R"conf(
                                         # (change requires restart)
 #bgworkerd.prepare_threshold = 2        # the run of a statement at which it is prepared on the
                                         # upstream; 0 = never, for transaction poolers
+#bgworkerd.upstream_timeout = 30s       # how long a connected upstream may be silent before it counts
+                                        # as gone; 0 = as long as the network lets it
 #bgworkerd.wake_channels = ''           # NOTIFY channels that every worker's session listens on,
                                         # separated by commas; a notification sets its latch
 
@@ -100,8 +102,14 @@ constexpr const char* after_bindir = R"conf(
 
 }  // namespace
 
-std::string sample_config() {
-  return before_bindir + quote_config_value(BGW_PG_BINDIR) + after_bindir;
+std::string sample_config(std::string_view log_timezone) {
+  std::string text = before_bindir + quote_config_value(BGW_PG_BINDIR) + after_bindir;
+  if (!log_timezone.empty()) {
+    constexpr std::string_view commented = "#log_timezone = 'GMT'";
+    text.replace(text.find(commented), commented.size(),
+                 "log_timezone = " + quote_config_value(std::string(log_timezone)));
+  }
+  return text;
 }
 
 }  // namespace bgw

@@ -128,6 +128,9 @@ bool may_connect() {
 void connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags) {
   if (!may_connect()) return;
   if (!IsInitProcessingMode()) ereport(ERROR, (errmsg("invalid processing mode in background worker")));
+  // From here on a worker of the server has a number among the sessions, which the log shows.
+  MyBackendId = MyPMChildSlot;
+  MyProc->backendId = MyBackendId;
   bgw_connect_worker(dbname, username, dboid, useroid, flags);
   SetProcessingMode(NormalProcessing);
 }

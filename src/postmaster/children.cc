@@ -35,6 +35,7 @@ extern "C" {
 #include "postmaster/last_words.hpp"
 #include "postmaster/upstream.hpp"
 #include "storage/pmsignal_internal.hpp"
+#include "utils/guc_internal.hpp"
 
 namespace bgw {
 
@@ -333,6 +334,9 @@ void Postmaster::run_monitor_child(int report_fd) {
   auto postmaster = pidfd_open(PostmasterPid);
   MonitorProcess process;
   process.options.conninfo = bgw_upstream_conninfo();
+  const UpstreamPatience patience = upstream_patience(std::chrono::milliseconds(upstream_timeout));
+  process.options.check_interval = patience.check_interval;
+  process.options.answer_deadline = patience.answer_deadline;
   process.options.seed = static_cast<std::uint64_t>(MyProcPid);
   if (bgw_upstream_is_embedded()) {
     process.options.backoff.cap = kEmbeddedRetry;
@@ -342,7 +346,9 @@ void Postmaster::run_monitor_child(int report_fd) {
   process.postmaster_fd = postmaster ? postmaster->get() : -1;
   process.reload = [] {
     ProcessConfigFile(PGC_SIGHUP);
-    return std::string(bgw_upstream_conninfo());
+    return MonitorProcess::Settings{
+        .conninfo = bgw_upstream_conninfo(),
+        .patience = upstream_patience(std::chrono::milliseconds(upstream_timeout))};
   };
   process.remaining_children = [] { return StatusPage::child_pids(); };
   proc_exit(run_monitor(process));

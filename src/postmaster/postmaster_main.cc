@@ -38,6 +38,7 @@ extern "C" {
 }
 #include "postmaster/upstream.hpp"
 #include "storage/pmsignal_internal.hpp"
+#include "utils/timezone_internal.hpp"
 
 const char* progname = "bgworkerd";
 
@@ -176,8 +177,8 @@ int initialize_data_directory(const CommandLine& command_line) {
     fprintf(stderr, "bgworkerd: %s\n", identity.error().one_line().c_str());
     return 1;
   }
-  auto made = init_data_directory(command_line.data_directory, identity->uid, identity->gid, sample_config(),
-                                  PG_VERSION_NUM / 10000);
+  auto made = init_data_directory(command_line.data_directory, identity->uid, identity->gid,
+                                  sample_config(system_zone_name()), PG_VERSION_NUM / 10000);
   if (!made) {
     fprintf(stderr, "bgworkerd: %s\n", made.error().one_line().c_str());
     return 1;

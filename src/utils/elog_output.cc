@@ -13,6 +13,7 @@ extern "C" {
 #include "postgres.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "pgtime.h"
 #include "postmaster/bgworker.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
@@ -42,11 +43,13 @@ void read_entry_time() {
   entry_time_known = true;
 }
 
+// In the zone of log_timezone, whatever the process's own environment says. Settings come later than the first
+// things that can go wrong.
 void format_time(char* to, time_t seconds, const char* format) {
-  struct tm parts;
+  pg_time_t time = seconds;
   bgw::enter_critical();
-  localtime_r(&seconds, &parts);
-  strftime(to, kTimeLength, format, &parts);
+  struct pg_tm* parts = log_timezone != nullptr ? pg_localtime(&time, log_timezone) : pg_gmtime(&time);
+  if (parts == nullptr || pg_strftime(to, kTimeLength, format, parts) == 0) to[0] = '\0';
   bgw::leave_critical();
 }
 
@@ -339,7 +342,7 @@ char* get_formatted_log_time() {
   format_time(formatted_log_time, entry_time.tv_sec, "%Y-%m-%d %H:%M:%S     %Z");
   char milliseconds[8];
   snprintf(milliseconds, sizeof(milliseconds), ".%03d", static_cast<int>(entry_time.tv_usec / 1000));
-  memcpy(formatted_log_time + 19, milliseconds, 4);
+  if (strlen(formatted_log_time) >= 23) memcpy(formatted_log_time + 19, milliseconds, 4);
   return formatted_log_time;
 }
 

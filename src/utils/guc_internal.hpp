@@ -36,9 +36,10 @@ void bgw_reload_configuration();
 extern char* upstream_conninfo;     // upstream: libpq connection string or URI; empty: embedded
 extern char* embedded_bindir;       // embedded_bindir: folder with initdb and postgres
 extern int spare_worker_processes;  // spare_worker_processes: how many are kept ready
-extern char* host_user;             // user: who the host runs as when started as root
-extern int prepare_threshold;       // bgworkerd.prepare_threshold: the execution that is prepared; 0: never
-extern char* wake_channels;         // bgworkerd.wake_channels: comma-separated channel names
+extern char* host_user;          // user: who the host runs as when started as root
+extern int upstream_timeout;     // bgworkerd.upstream_timeout, ms: silence after which the upstream is gone; 0: never
+extern int prepare_threshold;    // bgworkerd.prepare_threshold: the execution that is prepared; 0: never
+extern char* wake_channels;      // bgworkerd.wake_channels: comma-separated channel names
 
 // The host's settings, ended by a record whose name is nullptr.
 extern config_bool bgw_bool_settings[];

@@ -39,6 +39,7 @@ char* embedded_bindir = nullptr;
 char* host_user = nullptr;
 char* wake_channels = nullptr;
 int prepare_threshold = 2;
+int upstream_timeout = 30000;
 
 // Settings of which only the value counts.
 static char* data_directory = nullptr;
@@ -145,7 +146,13 @@ static bool check_log_destination(char** newval, void** extra, GucSource source)
       } else if (pg_strcasecmp(word, "jsonlog") == 0) {
         places |= LOG_DESTINATION_JSONLOG;
       } else {
-        GUC_check_errdetail("Unrecognized key word: \"%s\".", word);
+        if (pg_strcasecmp(word, "csvlog") == 0 || pg_strcasecmp(word, "syslog") == 0) {
+          GUC_check_errdetail("A host has no destination \"%s\".", word);
+          GUC_check_errhint("Available destinations: stderr, jsonlog. Both go to standard error.");
+        } else {
+          GUC_check_errdetail("Unrecognized key word: \"%s\".", word);
+          GUC_check_errhint("Available destinations: stderr, jsonlog.");
+        }
         return false;
       }
     }
@@ -290,6 +297,15 @@ config_int bgw_int_settings[] = {
              .short_desc = "How often a statement is run before it is prepared on the upstream."},
      .variable = &prepare_threshold,
      .boot_val = 2,
+     .min = 0,
+     .max = INT_MAX},
+    {.gen = {.name = "bgworkerd.upstream_timeout",
+             .context = PGC_SIGHUP,
+             .group = CUSTOM_OPTIONS,
+             .short_desc = "How long a connected upstream may be silent before it counts as gone.",
+             .flags = GUC_UNIT_MS},
+     .variable = &upstream_timeout,
+     .boot_val = 30000,
      .min = 0,
      .max = INT_MAX},
     {.gen = {.name = "track_activity_query_size",

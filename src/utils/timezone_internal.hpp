@@ -67,6 +67,10 @@ bool load_zone_file(const char* name, pg_tz* zone, std::string* canonical);
 // The session's zone; GMT until somebody has set it.
 pg_tz* session_zone() noexcept;
 
+// The name of the system's zone: that of the environment variable TZ if it names one, else that of /etc/localtime.
+// Empty when neither tells.
+std::string system_zone_name();
+
 }  // namespace bgw
 
 // Sets session_timezone from a value of the setting TimeZone: a zone's name, a POSIX specification, a number

@@ -487,6 +487,12 @@ class Space:
         self.daemons.append(host)
         return host
 
+    def daemon_run(self, command, name="client", **spawn):
+        """A program that is left running beside the test, with its output as its log."""
+        client = Daemon(self, name)
+        self.daemons.append(client)
+        return client.spawn(command, **spawn)
+
     # --- the end -----------------------------------------------------------------------------------------
     def close(self):
         """Stops what still runs; returns what is wrong with the remains, as a list of sentences."""

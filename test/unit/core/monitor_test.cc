@@ -345,7 +345,9 @@ struct MonitorChild {
       process.postmaster_fd = postmaster_fd;
       process.remaining_children = [&] { return children; };
       process.grace = 300ms;
-      process.reload = [] { return std::string("host=127.0.0.1 port=1"); };
+      process.reload = [] {
+        return bgw::MonitorProcess::Settings{.conninfo = "host=127.0.0.1 port=1", .patience = {}};
+      };
       _exit(bgw::run_monitor(process));
     });
     close(ends[1]);

@@ -94,6 +94,8 @@ inline void run_unprivileged(const std::function<void()>& body) {
     bgw::Result<bgw::UserIdentity> user = bgw::run_as("postgres");
     ASSERT_TRUE(user) << user.error().one_line();
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // forgotten by the change of user
+    // The sources may lie in a folder that this user cannot enter, which programs such as psql complain about.
+    ASSERT_EQ(chdir("/"), 0);
     body();
   });
   EXPECT_EQ(wait_for_exit(pid), 0);

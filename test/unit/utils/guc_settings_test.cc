@@ -123,8 +123,8 @@ TEST_F(GucSettings, LogDestinations) {
   SetConfigOption("log_destination", "a b", PGC_SIGHUP, PGC_S_FILE);
   EXPECT_THAT(log(),
               testing::ElementsAre(
-                  "LOG 22023 invalid value for parameter \"log_destination\": \"syslog\" | Unrecognized key "
-                  "word: \"syslog\".",
+                  "LOG 22023 invalid value for parameter \"log_destination\": \"syslog\" | A host has no "
+                  "destination \"syslog\". | Available destinations: stderr, jsonlog. Both go to standard error.",
                   "LOG 22023 invalid value for parameter \"log_destination\": \"a b\" | List syntax is "
                   "invalid."));
   SetConfigOption("log_destination", "stderr", PGC_SIGHUP, PGC_S_FILE);
