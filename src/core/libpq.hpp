@@ -3,8 +3,8 @@
 // libpq brings some thirty libraries into a process (Kerberos, LDAP, TLS, …). Every fork copies their mappings
 // and every exit takes them down: with them a fork, an exit and a wait cost two and a half times as much as
 // without. A worker that asked for no database has no use for them, so the program is not linked with libpq.
-// The postmaster loads it before the first worker that asks for a database is started (its forks then share the
-// one copy); any other process loads it when it calls one of the functions below.
+// The fork server that makes the processes of workers with a database loads it once, and they share the copy; any
+// other process loads it when it calls one of the functions below.
 //
 // Inside namespace bgw the names below hide libpq's own functions; the types come from libpq's header, so a
 // call is checked as if it were direct.

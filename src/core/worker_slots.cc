@@ -71,10 +71,11 @@ bool SlotRequests::request_terminate(SlotHandle handle) {
   SlotWord now = word(handle.slot);
   if (now.generation > handle.generation) return false;
   if (now.generation == handle.generation && now.pid == SlotWord::kUnused) return false;
-  std::atomic<std::uint64_t>& wanted = request(handle.slot).terminate;
-  std::uint64_t before = wanted.load(std::memory_order_relaxed);
-  while (before < handle.generation || before > SlotWord::kGenerationMask)
-    if (wanted.compare_exchange_weak(before, handle.generation, std::memory_order_release)) break;
+  std::atomic<std::uint64_t>& terminate = request(handle.slot).terminate;
+  std::uint64_t wanted = handle.generation + 1;
+  std::uint64_t before = terminate.load(std::memory_order_relaxed);
+  while (before < wanted || before > SlotWord::kGenerationMask + 1)
+    if (terminate.compare_exchange_weak(before, wanted, std::memory_order_release)) break;
   return true;
 }
 
@@ -138,9 +139,6 @@ bool SlotLedger::place(WorkerRegistry::Worker& worker) {
   requests_.free_.remove(slot);
   Entry& entry = entries_[static_cast<std::size_t>(slot)];
   entry.worker = &worker;
-  // A request to terminate is for a generation above 0: nobody could ask it of a worker that had none.
-  entry.generation++;
-  requests_.request(slot).registered.store(entry.generation, std::memory_order_release);
   worker.slot = slot;
   requests_.published_->used.store(++used_, std::memory_order_relaxed);
   if (worker.spec.is_parallel) {
@@ -182,7 +180,7 @@ bool SlotLedger::put_right(int slot) {
     request.registered.store(entry.generation, std::memory_order_release);
     damaged = true;
   }
-  if (request.terminate.load(std::memory_order_acquire) > entry.generation) {
+  if (request.terminate.load(std::memory_order_acquire) > entry.generation + 1) {
     request.terminate.store(0, std::memory_order_release);
     damaged = true;
   }
@@ -205,7 +203,7 @@ void SlotLedger::look_at(int slot) {
   if (entry.worker == nullptr && registered == entry.generation + 1) {
     std::memcpy(definition_.data(), request.definition(), definition_.size());
     entry.generation = registered;
-    entry.terminate_seen = terminate == registered;
+    entry.terminate_seen = terminate == registered + 1;
     if (WorkerRegistry::Worker* worker = actions_.registered(slot, definition_.data(), entry.terminate_seen)) {
       entry.worker = worker;
       requests_.published_->used.store(++used_, std::memory_order_relaxed);
@@ -220,8 +218,8 @@ void SlotLedger::look_at(int slot) {
     }
     return;
   }
-  if (registered == entry.generation && terminate <= entry.generation) {
-    if (entry.worker != nullptr && terminate == entry.generation && terminate != 0 && !entry.terminate_seen) {
+  if (registered == entry.generation && terminate <= entry.generation + 1) {
+    if (entry.worker != nullptr && terminate == entry.generation + 1 && !entry.terminate_seen) {
       entry.terminate_seen = true;
       actions_.terminate(*entry.worker);
     }

@@ -18,7 +18,7 @@
 //     else has an unanswered registration in the slot, so a free set full of lies costs time and not
 //     correctness.
 //  4. A claiming child writes the definition, then `registered` = generation (release), then puts the slot into
-//     the set `changed`, then signals the postmaster. Who asks for termination writes `terminate` = generation,
+//     the set `changed`, then signals the postmaster. Who asks for termination writes `terminate` = generation + 1,
 //     which only grows, and does the last two steps too. The postmaster empties `changed` (acquire) before it
 //     looks at the slots: what comes too late for this look makes another signal.
 //  5. The published word of a slot is one 64-bit store: generation and process id together; no reader ever
@@ -125,7 +125,7 @@ class SlotRequests {
   struct Request {
     std::atomic<std::uint64_t>
         registered;                        // generation of the last registration; written by the claiming child
-    std::atomic<std::uint64_t> terminate;  // generation to terminate; written by any child, growing only
+    std::atomic<std::uint64_t> terminate;  // generation to terminate plus 1, 0: none; written by any child, growing only
     void* definition() { return this + 1; }
   };
   struct Head {

@@ -106,8 +106,9 @@ void Postmaster::start_workers() {
       });
       break;
     }
-    if (free_child_slots() == 0) break;            // the reaping of a child calls this again
-    if (spares_.empty() && await_spares()) break;  // each that comes calls this again
+    if (free_child_slots() == 0) break;  // the reaping of a child calls this again
+    SparePool& pool = pool_for(*worker);
+    if (pool.waiting.empty() && await_spares(pool)) break;  // each spare that comes calls this again
     if (!launch_worker(*worker)) {
       start_failed(*worker);
       break;

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstring>
 
-#include "core/libpq_library.hpp"
 #include "postmaster/postmaster.hpp"
 
 extern "C" {
@@ -49,7 +48,6 @@ std::shared_ptr<BackgroundWorker> copy_of(const BackgroundWorker& definition) {
       std::pmr::polymorphic_allocator<BackgroundWorker>(&private_memory()), definition);
 }
 
-// Also sees to it that children made from now on have what the worker needs.
 WorkerSpec spec_of(std::shared_ptr<BackgroundWorker> definition, bool is_static) {
   WorkerSpec spec;
   spec.name = definition->bgw_name;
@@ -58,7 +56,6 @@ WorkerSpec spec_of(std::shared_ptr<BackgroundWorker> definition, bool is_static)
   if (definition->bgw_restart_time != BGW_NEVER_RESTART)
     spec.restart_after = std::chrono::seconds(definition->bgw_restart_time);
   spec.needs_database = (definition->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0;
-  if (spec.needs_database) load_libpq();
   spec.is_parallel = (definition->bgw_flags & BGWORKER_CLASS_PARALLEL) != 0;
   spec.is_static = is_static;
   spec.flags = definition->bgw_flags;

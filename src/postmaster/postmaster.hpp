@@ -97,8 +97,21 @@ class Postmaster {
   [[noreturn]] void run_control_backend(int connection_fd);
   bool may_serve_another() const;
 
+  // Spares of one kind and who makes them: those for workers with a database have libpq loaded, the others have not.
+  struct SparePool {
+    bool database = false;
+    bool wanted = false;         // a worker of this kind has been started
+    std::vector<pid_t> waiting;  // for an order
+    bool refill_queued = false;
+    pid_t fork_server = 0;  // the present one; 0: none
+    EventLoop::Clock::time_point fork_server_not_before{};
+    EventLoop::TimerId patience_timer = 0;
+    std::uint64_t announcements = 0;
+  };
+
   // One that is retired has no requests any more; it answers those it had, and ends.
   struct ForkServer {
+    SparePool& pool;
     UniqueFd socket;
     int outstanding = 0;  // spares asked for and not announced yet
   };
@@ -117,16 +130,18 @@ class Postmaster {
 
   // spares.cc: processes made ahead of need
   bool hand_over(WorkerRegistry::Worker& worker);
-  bool await_spares();
-  bool start_fork_server();
-  void ask_for_spares(int count);
-  void watch_fork_server();
+  SparePool& pool_for(const WorkerRegistry::Worker& worker) { return pools_[worker.spec.needs_database ? 1 : 0]; }
+  bool await_spares(SparePool& pool);
+  bool start_fork_server(SparePool& pool);
+  void ask_for_spares(SparePool& pool, int count);
+  void watch_fork_server(SparePool& pool);
   void on_announcements(pid_t server_pid);
-  void take_spare(SpareAnnouncement spare, bool wanted);
-  void retire_fork_server();
+  void take_spare(SparePool& pool, SpareAnnouncement spare, bool wanted);
+  void retire_fork_server(SparePool& pool);
   void fork_server_exited(const Child& child, WorkerExit exit);
   void find_strange_children(int tries);
   void refill_spares();
+  void refill(SparePool& pool);
   void pause_refill();
   void dismiss_spares();
   void spare_exited(const Child& child, WorkerExit exit);
@@ -169,13 +184,8 @@ class Postmaster {
   EventLoop::TimerId kill_timer_ = 0;
   bool start_pass_queued_ = false;
   int control_backends_ = 0;
-  std::vector<pid_t> spares_;  // those waiting for an order
-  bool refill_queued_ = false;
-  std::unordered_map<pid_t, ForkServer> fork_servers_;  // the present one, and retired ones that have not ended
-  pid_t fork_server_ = 0;                               // the present one; 0: none
-  EventLoop::Clock::time_point fork_server_not_before_{};
-  EventLoop::TimerId patience_timer_ = 0;
-  std::uint64_t announcements_ = 0;
+  SparePool pools_[2] = {{.database = false}, {.database = true}};
+  std::unordered_map<pid_t, ForkServer> fork_servers_;  // the present ones, and retired ones that have not ended
   UpstreamReport upstream_;
 };
 

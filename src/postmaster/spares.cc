@@ -5,7 +5,10 @@
 // existed when it was made. Closing the pipe dismisses it; so does the postmaster's death, which closes the
 // pipe too.
 //
-// Spares are made by the fork server (fork_server.hpp). A few are kept waiting; when many workers are to be
+// There are two kinds: spares for workers that asked for a database have libpq loaded (core/libpq.hpp); the others
+// have not, and are forked, started and ended in less than half the time. The postmaster itself never loads it.
+//
+// Spares are made by fork servers (fork_server.hpp), one for each kind. A few are kept waiting; when many workers are to be
 // started, as many are asked for as can be used, and each is handed its order as it comes. Without a fork
 // server, or with spare_worker_processes = 0, the postmaster forks workers itself.
 //
@@ -20,6 +23,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "core/libpq_library.hpp"
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
 #include "utils/guc_internal.hpp"
@@ -76,9 +80,11 @@ static_assert(sizeof(Order) <= 4096);
 
 // Gives the worker to a spare; false when there is none to take it.
 bool Postmaster::hand_over(WorkerRegistry::Worker& worker) {
-  while (!spares_.empty()) {
-    Child& spare = children_.at(spares_.back());
-    spares_.pop_back();
+  SparePool& pool = pool_for(worker);
+  pool.wanted = true;
+  while (!pool.waiting.empty()) {
+    Child& spare = children_.at(pool.waiting.back());
+    pool.waiting.pop_back();
     Order order{AssignPostmasterChildSlot(), *definition_of(worker)};
     ssize_t written = ::write(spare.order_pipe.get(), &order, sizeof order);
     spare.order_pipe.reset();
@@ -96,19 +102,20 @@ bool Postmaster::hand_over(WorkerRegistry::Worker& worker) {
   return false;
 }
 
-// --- asking the fork server ----------------------------------------------------------------------------------
+// --- asking the fork servers ---------------------------------------------------------------------------------
 
-bool Postmaster::start_fork_server() {
-  if (fork_server_ != 0) return true;
-  if (EventLoop::Clock::now() < fork_server_not_before_) return false;
+bool Postmaster::start_fork_server(SparePool& pool) {
+  if (pool.fork_server != 0) return true;
+  if (EventLoop::Clock::now() < pool.fork_server_not_before) return false;
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
   UniqueFd its_end(ends[0]);
   UniqueFd our_end(EventLoop::make_private(ends[1]));
-  fork_server_not_before_ = EventLoop::Clock::now() + kAfterADeath;
+  pool.fork_server_not_before = EventLoop::Clock::now() + kAfterADeath;
   pid_t pid = fork_child(0);
   if (pid == 0) {
     init_ps_display("fork server");
+    if (pool.database) load_libpq();
     run_fork_server(its_end.get(), wait_for_order);
   }
   if (pid < 0 || !add_child(ChildKind::fork_server, pid, 0)) return false;
@@ -116,26 +123,26 @@ bool Postmaster::start_fork_server() {
     ::kill(pid, SIGKILL);
     return false;
   }
-  fork_servers_.emplace(pid, ForkServer{.socket = std::move(our_end)});
-  fork_server_ = pid;
-  fork_server_not_before_ = {};
+  fork_servers_.emplace(pid, ForkServer{.pool = pool, .socket = std::move(our_end)});
+  pool.fork_server = pid;
+  pool.fork_server_not_before = {};
   return true;
 }
 
-void Postmaster::ask_for_spares(int count) {
-  ForkServer& server = fork_servers_.at(fork_server_);
+void Postmaster::ask_for_spares(SparePool& pool, int count) {
+  ForkServer& server = fork_servers_.at(pool.fork_server);
   if (count <= 0 || !request_spares(server.socket.get(), count)) return;
   server.outstanding += count;
-  watch_fork_server();
+  watch_fork_server(pool);
 }
 
 // One that was asked and says nothing for a while is stopped or stuck: workers must not wait for it.
-void Postmaster::watch_fork_server() {
-  if (patience_timer_ != 0) return;
-  patience_timer_ = loop_.call_after(kPatience, [this, pid = fork_server_, seen = announcements_] {
-    patience_timer_ = 0;
-    if (fork_server_ == 0 || fork_servers_.at(fork_server_).outstanding == 0) return;
-    if (pid != fork_server_ || seen != announcements_) return watch_fork_server();
+void Postmaster::watch_fork_server(SparePool& pool) {
+  if (pool.patience_timer != 0) return;
+  pool.patience_timer = loop_.call_after(kPatience, [this, &pool, pid = pool.fork_server, seen = pool.announcements] {
+    pool.patience_timer = 0;
+    if (pool.fork_server == 0 || fork_servers_.at(pool.fork_server).outstanding == 0) return;
+    if (pid != pool.fork_server || seen != pool.announcements) return watch_fork_server(pool);
     ereport(LOG, (errmsg("fork server process (PID %d) does not answer", static_cast<int>(pid)),
                   errdetail("It is killed, and made anew.")));
     ::kill(pid, SIGKILL);
@@ -143,14 +150,14 @@ void Postmaster::watch_fork_server() {
 }
 
 // Whether spares are on their way for the workers that wait to be started; if not, the caller forks.
-bool Postmaster::await_spares() {
+bool Postmaster::await_spares(SparePool& pool) {
   if (spare_worker_processes == 0) return false;
   int waiting = static_cast<int>(std::min<std::size_t>(registry_.startable(), kMostRequested));
-  int outstanding = fork_server_ != 0 ? fork_servers_.at(fork_server_).outstanding : 0;
+  int outstanding = pool.fork_server != 0 ? fork_servers_.at(pool.fork_server).outstanding : 0;
   if (outstanding == 0 && waiting < 2) return false;
-  if (!start_fork_server()) return false;
-  if (outstanding <= waiting / 2) ask_for_spares(waiting - outstanding);
-  return fork_servers_.at(fork_server_).outstanding > 0;
+  if (!start_fork_server(pool)) return false;
+  if (outstanding <= waiting / 2) ask_for_spares(pool, waiting - outstanding);
+  return fork_servers_.at(pool.fork_server).outstanding > 0;
 }
 
 void Postmaster::on_announcements(pid_t server_pid) {
@@ -158,19 +165,20 @@ void Postmaster::on_announcements(pid_t server_pid) {
   for (;;) {
     auto found = fork_servers_.find(server_pid);
     if (found == fork_servers_.end()) return;
-    auto spare = read_announcement(found->second.socket.get(), &ended);
+    ForkServer& server = found->second;
+    auto spare = read_announcement(server.socket.get(), &ended);
     if (!spare) {
-      if (ended) loop_.unwatch(found->second.socket.get());  // its exit follows
+      if (ended) loop_.unwatch(server.socket.get());  // its exit follows
       break;
     }
-    announcements_++;
-    found->second.outstanding--;
-    take_spare(std::move(*spare), server_pid == fork_server_);
+    server.pool.announcements++;
+    server.outstanding--;
+    take_spare(server.pool, std::move(*spare), server_pid == server.pool.fork_server);
   }
   start_workers();
 }
 
-void Postmaster::take_spare(SpareAnnouncement spare, bool wanted) {
+void Postmaster::take_spare(SparePool& pool, SpareAnnouncement spare, bool wanted) {
   if (spare.pid == 0) {
     errno = spare.error;
     if (WorkerRegistry::Worker* worker = wanted ? registry_.next_to_start() : nullptr) {
@@ -182,27 +190,27 @@ void Postmaster::take_spare(SpareAnnouncement spare, bool wanted) {
   }
   pid_t pid = spare.pid;
   if (!add_child(ChildKind::spare, pid, 0, nullptr, std::move(spare.pidfd))) return;
-  if (!wanted || phase_ != Phase::running || shutdown_ != Shutdown::none)
-    return;  // its pipe is closed: dismissed
+  if (!wanted || phase_ != Phase::running || shutdown_ != Shutdown::none) return;  // its pipe is closed: dismissed
   children_.at(pid).order_pipe = std::move(spare.order_pipe);
-  spares_.push_back(pid);
+  pool.waiting.push_back(pid);
 }
 
-void Postmaster::retire_fork_server() {
-  if (fork_server_ == 0) return;
-  ::shutdown(fork_servers_.at(fork_server_).socket.get(), SHUT_WR);
-  fork_server_ = 0;
+void Postmaster::retire_fork_server(SparePool& pool) {
+  if (pool.fork_server == 0) return;
+  ::shutdown(fork_servers_.at(pool.fork_server).socket.get(), SHUT_WR);
+  pool.fork_server = 0;
 }
 
 void Postmaster::fork_server_exited(const Child& child, WorkerExit exit) {
   on_announcements(child.pid);
   auto found = fork_servers_.find(child.pid);
   if (found == fork_servers_.end()) return;
+  SparePool& pool = found->second.pool;
   loop_.unwatch(found->second.socket.get());
   fork_servers_.erase(found);
-  if (child.pid == fork_server_) {
-    fork_server_ = 0;
-    fork_server_not_before_ = EventLoop::Clock::now() + kAfterADeath;
+  if (child.pid == pool.fork_server) {
+    pool.fork_server = 0;
+    pool.fork_server_not_before = EventLoop::Clock::now() + kAfterADeath;
     pause_refill();
     if (phase_ == Phase::running) log_child_exit(LOG, "fork server process", child.pid, exit, false);
   }
@@ -218,41 +226,48 @@ void Postmaster::find_strange_children(int tries) {
   if (more && tries > 1) loop_.call_after(kStrayDelay, [this, tries] { find_strange_children(tries - 1); });
 }
 
-// --- the few that wait
-// -----------------------------------------------------------------------------------------
+// --- the few that wait -----------------------------------------------------------------------------------------
 
 void Postmaster::refill_spares() {
-  if (refill_queued_ || phase_ != Phase::running || shutdown_ != Shutdown::none) return;
+  for (SparePool& pool : pools_)
+    if (pool.wanted) refill(pool);
+}
+
+void Postmaster::refill(SparePool& pool) {
+  if (pool.refill_queued || phase_ != Phase::running || shutdown_ != Shutdown::none) return;
   auto wanted = static_cast<std::size_t>(spare_worker_processes);
-  if (registry_.size() == 0 || spares_.size() >= wanted) return;
-  refill_queued_ = true;
-  auto refill = [this] {
-    refill_queued_ = false;
-    if (phase_ != Phase::running || shutdown_ != Shutdown::none || !start_fork_server()) return;
-    auto coming = static_cast<int>(spares_.size()) + fork_servers_.at(fork_server_).outstanding;
-    ask_for_spares(spare_worker_processes - coming);
+  if (pool.waiting.size() >= wanted) return;
+  pool.refill_queued = true;
+  auto refill = [this, &pool] {
+    pool.refill_queued = false;
+    if (phase_ != Phase::running || shutdown_ != Shutdown::none || !start_fork_server(pool)) return;
+    int coming = static_cast<int>(pool.waiting.size()) + fork_servers_.at(pool.fork_server).outstanding;
+    ask_for_spares(pool, spare_worker_processes - coming);
   };
-  if (spares_.size() * 2 <= wanted)
+  if (pool.waiting.size() * 2 <= wanted)
     loop_.call_soon(std::move(refill));
   else
     loop_.call_after(kRefillDelay, std::move(refill));
 }
 
+void Postmaster::pause_refill() {
+  loop_.call_after(kAfterADeath, [this] { refill_spares(); });
+}
+
 void Postmaster::dismiss_spares() {
-  for (pid_t pid : spares_) children_.at(pid).order_pipe.reset();
-  spares_.clear();
-  retire_fork_server();
+  for (SparePool& pool : pools_) {
+    for (pid_t pid : pool.waiting) children_.at(pid).order_pipe.reset();
+    pool.waiting.clear();
+    retire_fork_server(pool);
+  }
 }
 
 void Postmaster::spare_exited(const Child& child, WorkerExit exit) {
-  bool was_waiting = std::erase(spares_, child.pid) > 0;
-  if (!was_waiting) return;  // dismissed
+  std::size_t was_waiting = 0;
+  for (SparePool& pool : pools_) was_waiting += std::erase(pool.waiting, child.pid);
+  if (was_waiting == 0) return;  // dismissed
   log_child_exit(LOG, "spare process", child.pid, exit, false);
   pause_refill();
-}
-
-void Postmaster::pause_refill() {
-  loop_.call_after(kAfterADeath, [this] { refill_spares(); });
 }
 
 }  // namespace bgw
