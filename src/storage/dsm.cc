@@ -265,7 +265,7 @@ void dsm_map_part(dsm_segment* seg, Size offset, Size size) {
 
 void dsm_release_part(dsm_segment* seg, Size offset, Size size) {
   Assert(offset + size <= seg->window);
-  file->release(file_offset(seg->slot) + offset, size);
+  file->release(file_offset(seg->slot) + offset, size);  // nothing when empty
 }
 
 Size dsm_window(const dsm_segment* seg) {
