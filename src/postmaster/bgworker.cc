@@ -128,6 +128,12 @@ bool may_connect() {
 void connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags) {
   if (!may_connect()) return;
   if (!IsInitProcessingMode()) ereport(ERROR, (errmsg("invalid processing mode in background worker")));
+  // A process with a session can be found by its number, and signalled with a reason.
+  if (MyBackendId == InvalidBackendId) {
+    MyBackendId = MyPMChildSlot;
+    MyProc->backendId = MyBackendId;
+    ProcSignalInit(MyBackendId);
+  }
   bgw_connect_worker(dbname, username, dboid, useroid, flags);
   SetProcessingMode(NormalProcessing);
 }

@@ -22,6 +22,7 @@
 //
 // For every process but the postmaster, outside signal handlers.
 #include "bridge/critical.hpp"
+#include "port/clock.hpp"
 #include "port/memory_file.hpp"
 
 #include <bit>
@@ -30,7 +31,7 @@
 #include "storage/dsm_region.hpp"
 
 extern "C" {
-#include "common/pg_prng.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -292,10 +293,11 @@ void dsm_shmem_init(void) {
   control->slot_count = slot_limit();
   control->index_bits = static_cast<uint32>(std::bit_width(control->slot_count));
   control->first_free = no_slot;
+  auto random = static_cast<uint32>(bgw::wall_clock_us());  // invariant 3: other than before the reset
   for (uint32 i = control->slot_count; i-- > 0;) {
     Slot& slot = control->slots[i];
     slot.handle = DSM_HANDLE_INVALID;
-    slot.generation = pg_prng_uint32(&pg_global_prng_state) & (UINT32_MAX >> control->index_bits);
+    slot.generation = (random = murmurhash32(random + i)) & (UINT32_MAX >> control->index_bits);
     slot.next_free = control->first_free;
     control->first_free = i;
   }
