@@ -23,6 +23,15 @@ def memory_files(pid):
     return found
 
 
+def has_ended(pid):
+    """Gone, or a zombie that nobody has asked after yet."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def start(space, workers):
     upstream = space.postgres("upstream").start()
     before = shared_memory_files()
@@ -39,15 +48,16 @@ def test_nothing_is_left_after_a_kill(space):
     files = memory_files(host.pid)
     assert len(files) == 1 and files[0].st_blocks * 512 >= 11 * 1024 * 1024
     worker = host.worker("w")
+    host.expect_crash = True
     os.kill(host.pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{worker}"), what="the worker is gone")
+    wait_until(lambda: has_ended(worker), what="the worker ends")
     assert shared_memory_files() - before == set()
 
 
 def test_nothing_is_left_after_a_reset(space):
     """A crash resets the host: pinned segments are gone, and the new ones are in new memory."""
-    space.expect_crash = True
     host, before = start(space, "w pin_and_die once restart=1; o leave_behind restart=1")
+    host.expect_crash = True
     host.log.wait_for(r"all server processes terminated; reinitializing")
     begin = next(i for i, line in enumerate(host.log.lines) if "reinitializing" in line)
     host.log.wait_for(r"probe: left behind", start=begin)
