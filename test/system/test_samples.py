@@ -211,9 +211,13 @@ def built_from_source(space, name):
     return target
 
 
+def worker_spi(space):
+    return built_from_source(space, "worker_spi")
+
+
 def test_worker_spi(space):
     """The static half of PostgreSQL's example: two workers, their tables, their counting; as in the server."""
-    folder = built_from_source(space, "worker_spi")
+    folder = worker_spi(space)
     results = []
     for daemon in pair(space, "worker_spi", {"worker_spi.naptime": "1", "dynamic_library_path": f"{folder}:$libdir"}):
         daemon.log.wait_for(r"initialized with schema1.counted")
