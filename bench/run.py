@@ -27,9 +27,9 @@ class Bench:
         self.runs = runs
         self.rows = []
 
-    def worker_settings(self, **settings):
-        named = {f"bench_worker.{key}": value for key, value in settings.items()}
-        named["shared_preload_libraries"] = "bench_worker"
+    def worker_settings(self, module="bench_worker", **settings):
+        named = {f"{module}.{key}": value for key, value in settings.items()}
+        named["shared_preload_libraries"] = module
         return named
 
     def in_server(self, measure, **settings):
@@ -109,7 +109,7 @@ def bare(program, *arguments):
 def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
-    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi")
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi, shm")
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
@@ -161,6 +161,22 @@ def main():
                                                           query=text),
                          lambda text=query: bench.in_server(bench.log_figure("spi_transaction"), mode="spi",
                                                             rounds=5000, query=text))
+    if wanted("shm"):
+        pair = {"module": "bench_shm", "workers": 2}
+        for title, name, settings in (
+                ("LWLock, one worker", "lock", {"mode": "lock", "workers": 1}),
+                ("LWLock, 8 workers contending", "lock", {"mode": "lock", "workers": 8}),
+                ("shm_mq, messages of 64 B, flushed", "queue", {"mode": "queue", "rounds": 1000000}),
+                ("shm_mq, messages of 64 B, as they fill up", "queue",
+                 {"mode": "queue", "rounds": 3000000, "flush": "off"}),
+                ("shm_mq, messages of 64 kB", "queue",
+                 {"mode": "queue", "rounds": 50000, "message_size": 65536, "queue_size": 262144}),
+                ("condition variable round trip", "condition", {"mode": "condition", "rounds": 30000}),
+                ("hash_search in a shared table", "hash", {"mode": "hash", "workers": 1, "rounds": 10000000})):
+            given = {**pair, **settings}
+            bench.figure(title, "ns", "<= 1.00",
+                         lambda n=name, more=given: bench.in_host(bench.log_figure(n), **more),
+                         lambda n=name, more=given: bench.in_server(bench.log_figure(n), **more))
     if options.json:
         with open(options.json, "w") as f:
             json.dump(bench.rows, f, indent=1)

@@ -128,9 +128,13 @@ bool may_connect() {
 void connect_worker(const char* dbname, const char* username, Oid dboid, Oid useroid, uint32 flags) {
   if (!may_connect()) return;
   if (!IsInitProcessingMode()) ereport(ERROR, (errmsg("invalid processing mode in background worker")));
-  // From here on a worker of the server has a number among the sessions, which the log shows.
-  MyBackendId = MyPMChildSlot;
-  MyProc->backendId = MyBackendId;
+  // A process with a session has a number among the sessions, as in the server: the log shows it, and it can be
+  // signalled with a reason.
+  if (MyBackendId == InvalidBackendId) {
+    MyBackendId = MyPMChildSlot;
+    MyProc->backendId = MyBackendId;
+    ProcSignalInit(MyBackendId);
+  }
   bgw_connect_worker(dbname, username, dboid, useroid, flags);
   SetProcessingMode(NormalProcessing);
 }

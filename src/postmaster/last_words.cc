@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include <cerrno>
 #include <cstring>
 
@@ -68,6 +70,10 @@ std::optional<LastWords> read_last_words() noexcept {
 
 void say_last_words(int status) noexcept {
   if (child_end < 0) return;
+  // Whoever hears them may signal at once; a handler must not have more to say.
+  sigset_t everything;
+  sigfillset(&everything);
+  sigprocmask(SIG_BLOCK, &everything, nullptr);
   if (child_end > STDERR_FILENO + 1) close_descriptors(STDERR_FILENO + 1, static_cast<unsigned>(child_end) - 1);
   close_descriptors(child_end + 1, ~0U);
   auto word = static_cast<unsigned char>(status);

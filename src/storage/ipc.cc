@@ -1,8 +1,8 @@
 // Leaving a process: the three lists of exit callbacks, and the one way out, proc_exit().
 //
 // Protocol:
-//  1. Order: before_shmem_exit callbacks, then on_shmem_exit, then on_proc_exit; each list last-registered
-//  first.
+//  1. Order: before_shmem_exit callbacks, the detaching of dynamic shared memory, then on_shmem_exit, then
+//     on_proc_exit; each list last-registered first.
 //  2. An entry is taken off its list before it is called, so a callback that raises an error is not called
 //  again
 //     when the error (which elog turns into FATAL, hence another proc_exit) brings the process back here.
@@ -19,6 +19,7 @@
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 }
@@ -99,6 +100,7 @@ void proc_exit(int code) {
 void shmem_exit(int code) {
   shmem_exit_inprogress = true;
   run_callbacks(before_shmem_exit_list, code);
+  dsm_backend_shutdown();
   run_callbacks(on_shmem_exit_list, code);
   shmem_exit_inprogress = false;
 }
@@ -129,6 +131,7 @@ void on_exit_reset(void) {
   before_shmem_exit_list.count = 0;
   on_shmem_exit_list.count = 0;
   on_proc_exit_list.count = 0;
+  reset_on_dsm_detach();
 }
 
 void check_on_shmem_exit_lists_are_empty(void) {

@@ -7,6 +7,7 @@ extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/pg_sema.h"
@@ -17,6 +18,7 @@ extern "C" {
 #include "utils/backend_status.h"
 }
 
+#include "storage/dsm_region.hpp"
 #include "storage/shmem_region.hpp"
 
 namespace {
@@ -35,12 +37,14 @@ void make_shared_memory() {
   InitShmemAllocation();
   CreateLWLocks();
   InitShmemIndex();
+  dsm_shmem_init();
 
   InitProcGlobal();
   CreateSharedBackendStatus();
   PMSignalShmemInit();
   BackgroundWorkerShmemInit();
   ProcSignalShmemInit();
+  dsm_postmaster_startup(nullptr);
 
   if (shmem_startup_hook) shmem_startup_hook();
 }
@@ -69,6 +73,7 @@ Size CalculateShmemSize(int* num_semaphores) {
   size = add_size(size, PMSignalShmemSize());
   size = add_size(size, ProcSignalShmemSize());
   size = add_size(size, BackgroundWorkerShmemSize());
+  size = add_size(size, dsm_estimate_size());
   size = add_size(size, requested_by_modules);
   size = add_size(size, page - (size % page));
   return size;
@@ -81,6 +86,7 @@ void CreateSharedMemoryAndSemaphores(void) {
 void bgw_reset_shared_memory(void) {
   // Parts that remember being initialised are told nothing: each makes itself anew as it finds the region
   // empty.
+  bgw::drop_dynamic_shared_memory();
   bgw::drop_shared_region();
   make_shared_memory();
 }

@@ -182,7 +182,12 @@ void check_room_for_another() {
 
 // Takes the lock off the list of held ones; the newest is looked for first. False if it is not held.
 bool forget_held(LWLock* lock, LWLockMode* mode) {
-  int i = held_count;
+  int i = held_count - 1;
+  if (i >= 0 && held_locks[i].lock == lock) {
+    *mode = held_locks[i].mode;
+    held_count = i;
+    return true;
+  }
   while (--i >= 0)
     if (held_locks[i].lock == lock) break;
   if (i < 0) return false;
@@ -208,6 +213,27 @@ bool variable_is_unchanged(LWLock* lock, uint64* valptr, uint64 oldval, uint64* 
   return false;
 }
 
+// The rest of LWLockAcquire() when the first try fails: not inlined, so that the usual way stays short.
+[[gnu::noinline]] bool acquire_waiting(LWLock* lock, LWLockMode mode) {
+  bool at_once = true;
+  int strange_posts = 0;
+  do {
+    queue_myself(lock, mode);
+    if (try_to_hold(lock, mode)) {
+      leave_queue(lock);
+      break;
+    }
+    report_wait(lock);
+    strange_posts += sleep_in_queue();
+    pgstat_report_wait_end();
+    at_once = false;
+  } while (!try_to_hold(lock, mode));
+  remember_held(lock, mode);
+  give_back_posts(strange_posts);
+  bgw::leave_critical();
+  return at_once;
+}
+
 }  // namespace
 
 extern "C" {
@@ -225,23 +251,10 @@ bool LWLockAcquire(LWLock* lock, LWLockMode mode) {
   check_room_for_another();
   HOLD_INTERRUPTS();
   bgw::enter_critical();
-  bool at_once = true;
-  int strange_posts = 0;
-  while (!try_to_hold(lock, mode)) {
-    queue_myself(lock, mode);
-    if (try_to_hold(lock, mode)) {
-      leave_queue(lock);
-      break;
-    }
-    report_wait(lock);
-    strange_posts += sleep_in_queue();
-    pgstat_report_wait_end();
-    at_once = false;
-  }
+  if (!try_to_hold(lock, mode)) return acquire_waiting(lock, mode);
   remember_held(lock, mode);
-  give_back_posts(strange_posts);
   bgw::leave_critical();
-  return at_once;
+  return true;
 }
 
 bool LWLockConditionalAcquire(LWLock* lock, LWLockMode mode) {
@@ -336,9 +349,11 @@ void LWLockRelease(LWLock* lock) {
 }
 
 void LWLockReleaseClearVar(LWLock* lock, uint64* valptr, uint64 val) {
+  bgw::enter_critical();
   lock_queue(lock);
   *valptr = val;
   unlock_queue(lock);
+  bgw::leave_critical();
   LWLockRelease(lock);
 }
 

@@ -5,6 +5,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "storage/sinvaladt.h"
 }
 
 extern "C" {
@@ -20,6 +21,19 @@ PGPROC* BackendPidGetProcWithLock(int pid) {
     if (__atomic_load_n(&proc->pid, __ATOMIC_ACQUIRE) == pid) return proc;
   }
   return nullptr;
+}
+
+// Backend ids count the places of the array from 1, as ProcSignalInit() does.
+PGPROC* BackendIdGetProc(int backendID) {
+  if (!ProcGlobal || backendID < 1 || backendID > static_cast<int>(ProcGlobal->allProcCount)) return nullptr;
+  PGPROC* proc = &ProcGlobal->allProcs[backendID - 1];
+  return __atomic_load_n(&proc->pid, __ATOMIC_ACQUIRE) == 0 ? nullptr : proc;
+}
+
+// There are no local transactions to wait for.
+void BackendIdGetTransactionIds(int backendID, TransactionId* xid, TransactionId* xmin) {
+  *xid = InvalidTransactionId;
+  *xmin = InvalidTransactionId;
 }
 
 bool IsBackendPid(int pid) {

@@ -11,6 +11,8 @@
 //  3. In a partitioned table, entries and buckets are guarded by the caller's partition locks; the lists of
 //     free elements, which partitions share, by a spinlock each.
 // A shared table's pointers are good in every process because all of them inherit one mapping.
+#include "bridge/critical.hpp"
+
 #include <bit>
 
 extern "C" {
@@ -107,6 +109,18 @@ int free_list_of(const HASHHDR* header, uint32 hash) {
   return partitioned(header) ? static_cast<int>(hash % kFreeLists) : 0;
 }
 
+// Invariant 3. The default SIGTERM handler must not end the process with the spinlock held.
+void lock_list(const HASHHDR* header, FreeList& list) {
+  if (!partitioned(header)) return;
+  bgw::enter_critical();
+  SpinLockAcquire(&list.mutex);
+}
+void unlock_list(const HASHHDR* header, FreeList& list) {
+  if (!partitioned(header)) return;
+  SpinLockRelease(&list.mutex);
+  bgw::leave_critical();
+}
+
 int match_strings(const void* key1, const void* key2, Size keysize) {
   return strncmp(static_cast<const char*>(key1), static_cast<const char*>(key2), keysize - 1);
 }
@@ -149,27 +163,27 @@ bool add_elements(HTAB* table, long count, int index) {
   }
   FreeList& list = free_list(header, index);
   HASHELEMENT* last = reinterpret_cast<HASHELEMENT*>(memory + static_cast<Size>(count - 1) * size);
-  if (partitioned(header)) SpinLockAcquire(&list.mutex);
+  lock_list(header, list);
   last->link = list.elements;
   list.elements = chain;
-  if (partitioned(header)) SpinLockRelease(&list.mutex);
+  unlock_list(header, list);
   return true;
 }
 
 HASHELEMENT* take_from(HASHHDR* header, int index, int counted_at) {
   FreeList& list = free_list(header, index);
-  if (partitioned(header)) SpinLockAcquire(&list.mutex);
+  lock_list(header, list);
   HASHELEMENT* element = list.elements;
   if (element) {
     list.elements = element->link;
     if (index == counted_at) list.entries++;
   }
-  if (partitioned(header)) SpinLockRelease(&list.mutex);
+  unlock_list(header, list);
   if (element && index != counted_at) {
     FreeList& counted = free_list(header, counted_at);
-    SpinLockAcquire(&counted.mutex);
+    lock_list(header, counted);
     counted.entries++;
-    SpinLockRelease(&counted.mutex);
+    unlock_list(header, counted);
   }
   return element;
 }
@@ -191,11 +205,11 @@ HASHELEMENT* take_element(HTAB* table, uint32 hash) {
 
 void give_element_back(HASHHDR* header, HASHELEMENT* element, uint32 hash) {
   FreeList& list = free_list(header, free_list_of(header, hash));
-  if (partitioned(header)) SpinLockAcquire(&list.mutex);
+  lock_list(header, list);
   element->link = list.elements;
   list.elements = element;
   list.entries--;
-  if (partitioned(header)) SpinLockRelease(&list.mutex);
+  unlock_list(header, list);
 }
 
 uint32 bucket_number(const HASHHDR* header, uint32 hash) {
@@ -259,14 +273,28 @@ void split_bucket(HTAB* table) {
   *moves = nullptr;
 }
 
-// Where the link to the entry is; *link is null if there is no such entry.
+// The chain's link to the first entry for which `same` holds; *link is null if there is none.
+template <class Same>
+HashBucket* find_in_chain(HashBucket* link, uint32 hash, Same same) {
+  for (HASHELEMENT* element; (element = *link); link = &element->link)
+    if (element->hashvalue == hash && same(key_of(element))) break;
+  return link;
+}
+
+// Where the link to the entry is; *link is null if there is no such entry. Keys of a word are compared here, without
+// a call: they are what most shared tables have.
 HashBucket* find_link(HTAB* table, const void* key, uint32 hash) {
   HashBucket* link = bucket_at(table, bucket_number(table->header, hash));
+  const Size keysize = table->keysize;
+  if (table->match == memcmp && keysize == sizeof(uint64)) {
+    uint64 wanted;
+    memcpy(&wanted, key, sizeof wanted);
+    return find_in_chain(link, hash, [wanted](const void* found) {
+      return *static_cast<const uint64*>(found) == wanted;
+    });
+  }
   HashCompareFunc match = table->match;
-  Size keysize = table->keysize;
-  for (; *link; link = &(*link)->link)
-    if ((*link)->hashvalue == hash && match(key_of(*link), key, keysize) == 0) break;
-  return link;
+  return find_in_chain(link, hash, [=](const void* found) { return match(found, key, keysize) == 0; });
 }
 
 // Sequential scans in progress, with the transaction nesting level they were begun at.

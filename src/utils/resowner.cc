@@ -1,24 +1,60 @@
 // Resource owners: a tree that follows transactions and subtransactions, and releases what they still hold.
 //
-// In this process owners hold references to tuple descriptors; whatever else a module wants released with a
-// transaction it does in a release callback. Releasing goes through the tree children first, once per phase.
+// In this process owners hold references to tuple descriptors and mappings of dynamic shared memory; whatever
+// else a module wants released with a transaction it does in a release callback. Releasing goes through the
+// tree children first, once per phase.
+//
+// Invariant: room is made before a thing is acquired, so that remembering it cannot fail.
 extern "C" {
 #include "postgres.h"
 #include "access/tupdesc.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/resowner_private.h"
 }
 
+namespace {
+
+// What an owner holds of one kind, the latest last.
+template <class T>
+struct Held {
+  T* things;  // in TopMemoryContext
+  int count;
+  int room;
+
+  void make_room() {
+    if (count < room) return;
+    room = Max(16, room * 2);
+    Size bytes = static_cast<Size>(room) * sizeof(T);
+    things = static_cast<T*>(things ? repalloc(things, bytes) : MemoryContextAlloc(TopMemoryContext, bytes));
+  }
+  void remember(T thing) { things[count++] = thing; }
+  // False when it is not there. The latest first: things are usually given up in the opposite order.
+  bool forget(T thing) {
+    for (int i = count; i-- > 0;) {
+      if (things[i] != thing) continue;
+      count--;
+      for (; i < count; i++) things[i] = things[i + 1];
+      return true;
+    }
+    return false;
+  }
+  void free() {
+    if (things) pfree(things);
+  }
+};
+
+}  // namespace
+
 struct ResourceOwnerData {
   ResourceOwner parent;
   ResourceOwner first_child;
   ResourceOwner next_child;
   const char* name;
-  TupleDesc* tupdescs;  // in TopMemoryContext
-  int tupdesc_count;
-  int tupdesc_room;
+  Held<TupleDesc> tupdescs;
+  Held<dsm_segment*> segments;
 };
 
 namespace {
@@ -39,12 +75,21 @@ void unlink_from_parent(ResourceOwner owner) {
 }
 
 void release_tupdescs(ResourceOwner owner, bool commit) {
-  while (owner->tupdesc_count > 0) {
-    TupleDesc descriptor = owner->tupdescs[owner->tupdesc_count - 1];
+  while (owner->tupdescs.count > 0) {
+    TupleDesc descriptor = owner->tupdescs.things[owner->tupdescs.count - 1];
     if (commit)
       elog(WARNING, "TupleDesc reference leak: TupleDesc %p (%u,%d) still referenced",
            static_cast<void*>(descriptor), descriptor->tdtypeid, descriptor->tdtypmod);
     DecrTupleDescRefCount(descriptor);  // forgets it
+  }
+}
+
+void release_segments(ResourceOwner owner, bool commit) {
+  while (owner->segments.count > 0) {
+    dsm_segment* seg = owner->segments.things[owner->segments.count - 1];
+    if (commit)
+      elog(WARNING, "dynamic shared memory leak: segment %u still referenced", dsm_segment_handle(seg));
+    dsm_detach(seg);  // forgets it
   }
 }
 
@@ -76,6 +121,7 @@ void ResourceOwnerRelease(ResourceOwner owner, ResourceReleasePhase phase, bool 
   // What is released is forgotten from the current owner.
   ResourceOwner before = CurrentResourceOwner;
   CurrentResourceOwner = owner;
+  if (phase == RESOURCE_RELEASE_BEFORE_LOCKS) release_segments(owner, isCommit);
   if (phase == RESOURCE_RELEASE_AFTER_LOCKS) release_tupdescs(owner, isCommit);
   for (Callback* callback = callbacks; callback;) {
     Callback* next = callback->next;  // it may unregister itself
@@ -91,7 +137,8 @@ void ResourceOwnerReleaseAllPlanCacheRefs(ResourceOwner owner) {}
 void ResourceOwnerDelete(ResourceOwner owner) {
   while (owner->first_child) ResourceOwnerDelete(owner->first_child);
   unlink_from_parent(owner);
-  if (owner->tupdescs) pfree(owner->tupdescs);
+  owner->tupdescs.free();
+  owner->segments.free();
   pfree(owner);
 }
 
@@ -136,28 +183,27 @@ void ReleaseAuxProcessResources(bool isCommit) {
 }
 
 void ResourceOwnerEnlargeTupleDescs(ResourceOwner owner) {
-  if (owner->tupdesc_count < owner->tupdesc_room) return;
-  int room = Max(16, owner->tupdesc_room * 2);
-  Size bytes = static_cast<Size>(room) * sizeof(TupleDesc);
-  owner->tupdescs = static_cast<TupleDesc*>(owner->tupdescs ? repalloc(owner->tupdescs, bytes)
-                                                            : MemoryContextAlloc(TopMemoryContext, bytes));
-  owner->tupdesc_room = room;
+  owner->tupdescs.make_room();
 }
-
-// Room was made by ResourceOwnerEnlargeTupleDescs(): remembering cannot fail.
 void ResourceOwnerRememberTupleDesc(ResourceOwner owner, TupleDesc tupdesc) {
-  owner->tupdescs[owner->tupdesc_count++] = tupdesc;
+  owner->tupdescs.remember(tupdesc);
+}
+void ResourceOwnerForgetTupleDesc(ResourceOwner owner, TupleDesc tupdesc) {
+  if (!owner->tupdescs.forget(tupdesc))
+    elog(ERROR, "tupdesc reference %p is not owned by resource owner %s", static_cast<void*>(tupdesc),
+         owner->name);
 }
 
-void ResourceOwnerForgetTupleDesc(ResourceOwner owner, TupleDesc tupdesc) {
-  // The latest first: references are usually given up in the opposite order.
-  for (int i = owner->tupdesc_count; i-- > 0;) {
-    if (owner->tupdescs[i] != tupdesc) continue;
-    owner->tupdescs[i] = owner->tupdescs[--owner->tupdesc_count];
-    return;
-  }
-  elog(ERROR, "tupdesc reference %p is not owned by resource owner %s", static_cast<void*>(tupdesc),
-       owner->name);
+void ResourceOwnerEnlargeDSMs(ResourceOwner owner) {
+  owner->segments.make_room();
+}
+void ResourceOwnerRememberDSM(ResourceOwner owner, dsm_segment* seg) {
+  owner->segments.remember(seg);
+}
+void ResourceOwnerForgetDSM(ResourceOwner owner, dsm_segment* seg) {
+  if (!owner->segments.forget(seg))
+    elog(ERROR, "dynamic shared memory segment %u is not owned by resource owner %s", dsm_segment_handle(seg),
+         owner->name);
 }
 
 }  // extern "C"

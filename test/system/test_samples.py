@@ -186,10 +186,11 @@ def source_of_postgresql(folder):
     return (os.path.join(folder, tars[0]), "") if tars else (None, "the source package has no tar file")
 
 
-def worker_spi(space):
-    """Builds PostgreSQL's own example module from its source package, once per build folder."""
-    kept = os.path.join(BUILD, "test", "worker_spi.so")
-    with open(os.path.join(BUILD, "test", "worker_spi.lock"), "w") as lock:
+def built_from_source(space, name):
+    """Builds a test module of PostgreSQL's from its source package, once per build folder; returns the folder that
+    the module is in."""
+    kept = os.path.join(BUILD, "test", name + ".so")
+    with open(os.path.join(BUILD, "test", "from_source.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(kept):
             folder = os.path.join(space.folder, "source")
@@ -197,15 +198,21 @@ def worker_spi(space):
             tar, reason = source_of_postgresql(folder)
             if tar is None:
                 pytest.skip(f"PostgreSQL's source package cannot be had: {reason}")
+            modules = ("worker_spi", "test_shm_mq")  # all at once: the package is fetched once
             subprocess.run(["tar", "-xf", tar, "--wildcards", "--strip-components=4", "-C", folder,
-                            "*/src/test/modules/worker_spi/*"], check=True)
-            subprocess.run(["make", "-s", "USE_PGXS=1", f"PG_CONFIG={BINDIR}/pg_config", "with_llvm=no",
-                            "worker_spi.so"], cwd=os.path.join(folder, "worker_spi"), check=True)
-            shutil.copy(os.path.join(folder, "worker_spi", "worker_spi.so"), kept)
+                            *(f"*/src/test/modules/{module}/*" for module in modules)], check=True)
+            for module in modules:
+                subprocess.run(["make", "-s", "USE_PGXS=1", f"PG_CONFIG={BINDIR}/pg_config", "with_llvm=no",
+                                module + ".so"], cwd=os.path.join(folder, module), check=True)
+                shutil.copy(os.path.join(folder, module, module + ".so"), os.path.join(BUILD, "test", module + ".so"))
     target = os.path.join(space.folder, "extra")
     os.makedirs(target, exist_ok=True)
     shutil.copy(kept, target)
     return target
+
+
+def worker_spi(space):
+    return built_from_source(space, "worker_spi")
 
 
 def test_worker_spi(space):
@@ -224,3 +231,25 @@ def test_worker_spi(space):
         results.append((table, sorted(daemon.log.of("worker_spi"))))
     assert results[0] == results[1]
     assert results[0][0] == "total|22"
+
+
+def test_test_shm_mq(space):
+    """PostgreSQL's own test of message queues: its functions, called in a worker, launch its workers, and messages go
+    round through one and three of them; as in the server. The functions check every message themselves."""
+    folder = built_from_source(space, "test_shm_mq")
+    shutil.copy(os.path.join(BUILD, "test", "lib", "probe_shm.so"), folder)
+    for daemon in (space.postgres("reference", settings=SHM_MQ | {"dynamic_library_path": f"{folder}:$libdir"}),
+                   space.host("host", upstream=space.postgres("upstream").start(),
+                              settings=SHM_MQ | {"dynamic_library_path": f"{folder}:$libdir"})):
+        daemon.start()
+        daemon.log.wait_for(r"probe: long messages went through a pipeline", deadline=60)
+        said = [text for level, text in daemon.log.of("w") if level == "LOG"]
+        assert said == ["probe: empty messages went round", "probe: short messages went round",
+                        "probe: long messages went through three workers",
+                        "probe: long messages went through a pipeline"]
+        daemon.log.wait_for(r'background worker "w" \(PID \d+\) exited with exit code 0')
+        assert daemon.stop() == 0
+
+
+SHM_MQ = {"shared_preload_libraries": "probe_shm", "probe_shm.workers": "w test_shm_mq db", "log_min_messages": "debug1",
+          "max_worker_processes": 16}
