@@ -3,14 +3,16 @@
 #   make            build into build/release: programs in bin/, modules in lib/
 #   make run        install what is missing, build, and show a host with the sample modules at work
 #   make test       install what is missing, build, run every test
+#   make soak       the test that kills everything at random, for SOAK_SECONDS (an hour)
 #   make bench      figures beside a real server
 #   make install PREFIX=/usr/local
 PRESET ?= release
 PREFIX ?= /usr/local
 BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
+SOAK_SECONDS ?= 3600
 
-.PHONY: all build deps run test bench install format clean
+.PHONY: all build deps run test soak bench install format clean
 all: build
 
 deps:
@@ -29,6 +31,10 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory build
 	@dev/test $(BUILD)
+
+soak: deps
+	@$(MAKE) --no-print-directory build
+	@BGW_CHAOS_SECONDS=$(SOAK_SECONDS) cmake --build $(BUILD) --target soak
 
 bench: deps
 	@$(MAKE) --no-print-directory build

@@ -23,6 +23,7 @@ std::string_view to_string(WorkerState state) {
 void WorkerRegistry::change_state(Worker& worker, WorkerState state, std::optional<Clock::time_point> due) {
   if (worker.queued) {
     queue_.erase(*worker.queued);
+    startable_[worker.spec.needs_database ? 1 : 0]--;
     worker.queued.reset();
   }
   if (worker.due) {
@@ -40,6 +41,7 @@ void WorkerRegistry::change_state(Worker& worker, WorkerState state, std::option
       break;
     case WorkerState::startable:
       queue_.push_front(&worker);
+      startable_[worker.spec.needs_database ? 1 : 0]++;
       worker.queued = queue_.begin();
       break;
     case WorkerState::running:

@@ -148,7 +148,8 @@ class WorkerRegistry {
   Worker* find_pid(pid_t pid);
   std::size_t size() const { return workers_.size(); }
   std::size_t running() const { return by_pid_.size(); }
-  std::size_t startable() const { return queue_.size(); }
+  // How many are in the start queue, of those with and of those without a database.
+  std::size_t startable(bool needs_database) const { return startable_[needs_database ? 1 : 0]; }
   void for_each(const std::function<void(Worker&)>& visit);
 
  private:
@@ -159,6 +160,7 @@ class WorkerRegistry {
 
   std::pmr::list<Worker> workers_;  // head: registered last
   std::pmr::list<Worker*> queue_;
+  std::size_t startable_[2] = {};  // in the queue: without and with a database
   std::pmr::multimap<Clock::time_point, Worker*> due_;
   std::pmr::unordered_map<pid_t, Worker*> by_pid_;
   std::pmr::unordered_map<pid_t, std::list<Worker*>> by_notify_pid_;

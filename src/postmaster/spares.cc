@@ -152,7 +152,7 @@ void Postmaster::watch_fork_server(SparePool& pool) {
 // Whether spares are on their way for the workers that wait to be started; if not, the caller forks.
 bool Postmaster::await_spares(SparePool& pool) {
   if (spare_worker_processes == 0) return false;
-  int waiting = static_cast<int>(std::min<std::size_t>(registry_.startable(), kMostRequested));
+  int waiting = static_cast<int>(std::min<std::size_t>(registry_.startable(pool.database), kMostRequested));
   int outstanding = pool.fork_server != 0 ? fork_servers_.at(pool.fork_server).outstanding : 0;
   if (outstanding == 0 && waiting < 2) return false;
   if (!start_fork_server(pool)) return false;
@@ -176,6 +176,12 @@ void Postmaster::on_announcements(pid_t server_pid) {
     take_spare(server.pool, std::move(*spare), server_pid == server.pool.fork_server);
   }
   start_workers();
+  // Some may have been asked for by workers that a spare kept waiting has served meanwhile, or that are gone.
+  for (SparePool& pool : pools_)
+    while (pool.waiting.size() > static_cast<std::size_t>(spare_worker_processes)) {
+      children_.at(pool.waiting.back()).order_pipe.reset();
+      pool.waiting.pop_back();
+    }
 }
 
 void Postmaster::take_spare(SparePool& pool, SpareAnnouncement spare, bool wanted) {
@@ -242,7 +248,8 @@ void Postmaster::refill(SparePool& pool) {
     pool.refill_queued = false;
     if (phase_ != Phase::running || shutdown_ != Shutdown::none || !start_fork_server(pool)) return;
     int coming = static_cast<int>(pool.waiting.size()) + fork_servers_.at(pool.fork_server).outstanding;
-    ask_for_spares(pool, spare_worker_processes - coming);
+    int taken = static_cast<int>(std::min<std::size_t>(registry_.startable(pool.database), kMostRequested));
+    ask_for_spares(pool, spare_worker_processes + taken - coming);
   };
   if (pool.waiting.size() * 2 <= wanted)
     loop_.call_soon(std::move(refill));
