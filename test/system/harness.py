@@ -314,8 +314,8 @@ class Postgres(Daemon):
             with open(main, "a") as f:
                 f.write("include 'test.conf'\n")
 
-    def start(self, ready=True):
-        self.spawn([f"{BINDIR}/postgres", "-D", self.data])
+    def start(self, ready=True, **spawn):
+        self.spawn([f"{BINDIR}/postgres", "-D", self.data], **spawn)
         if ready:
             self.log.wait_for(r"database system is ready to accept (read-only )?connections", 2 * DEADLINE)
         return self

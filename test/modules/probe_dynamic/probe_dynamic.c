@@ -846,6 +846,52 @@ do_scribble(const char *argument)
 	linger();
 }
 
+static volatile sig_atomic_t told;
+
+static void
+on_term(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	told = true;
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+/* Registers a worker when it is told to stop: by then the postmaster starts none any more. */
+static void
+do_too_late(const char *argument)
+{
+	BackgroundWorkerHandle *handle;
+
+	pqsignal(SIGTERM, on_term);
+	BackgroundWorkerUnblockSignals();
+	SAY("waiting to be told");
+	while (!told)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+	handle = launch("j idle notify");
+	SAY("registered: %s", handle ? "yes" : "no");
+	SAY("startup: %s", status_name(WaitForBackgroundWorkerStartup(handle, &(pid_t){0})));
+}
+
+/* Waits for the end of a worker that does not end, until the postmaster does. */
+static void
+do_outlive(const char *argument)
+{
+	BackgroundWorkerHandle *handle;
+	BgwHandleStatus status;
+
+	BackgroundWorkerUnblockSignals();
+	handle = launch("j idle notify");
+	SAY("startup: %s", status_name(WaitForBackgroundWorkerStartup(handle, &(pid_t){0})));
+	SAY("waiting");
+	status = WaitForBackgroundWorkerShutdown(handle);
+	SAY("the wait ended: %s", status_name(status));
+}
+
 static const ProbeAction actions[] = {
 	{"idle", probe_idle},
 	{"return", do_return},
@@ -875,6 +921,8 @@ static const ProbeAction actions[] = {
 	{"before_crash", do_before_crash},
 	{"after_crash", do_after_crash},
 	{"scribble", do_scribble},
+	{"too_late", do_too_late},
+	{"outlive", do_outlive},
 	{NULL, NULL}
 };
 
@@ -897,5 +945,5 @@ _PG_init(void)
 void
 probe_dynamic_main(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }
