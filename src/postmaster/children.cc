@@ -97,6 +97,7 @@ bool Postmaster::add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::
 
 void Postmaster::start_workers() {
   if (phase_ != Phase::running || start_pass_queued_) return;
+  start_waits_for_spare_ = false;
   for (int forks = 0; WorkerRegistry::Worker* worker = registry_.next_to_start(); forks++) {
     if (forks == kForksPerPass) {
       start_pass_queued_ = true;
@@ -107,12 +108,16 @@ void Postmaster::start_workers() {
       break;
     }
     if (free_child_slots() == 0) break;            // the reaping of a child calls this again
-    if (spares_.empty() && await_spares()) break;  // each that comes calls this again
+    if (spares_.empty() && await_spares()) {  // each that comes calls this again
+      start_waits_for_spare_ = true;
+      break;
+    }
     if (!launch_worker(*worker)) {
       start_failed(*worker);
       break;
     }
   }
+  if (announcement_pending_ && !start_waits_for_spare_) announce_upstream();
   arm_restart_timer();
   refill_spares();
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "core/event_loop.hpp"
@@ -70,6 +71,11 @@ void say_last_words(int status) noexcept {
   if (child_end < 0) return;
   if (child_end > STDERR_FILENO + 1) close_descriptors(STDERR_FILENO + 1, static_cast<unsigned>(child_end) - 1);
   close_descriptors(child_end + 1, ~0U);
+  // To the postmaster the worker is over from here on. A SIGTERM that was on its way must not find it still here, with
+  // a handler that would make another end of it.
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, nullptr);
   auto word = static_cast<unsigned char>(status);
   [[maybe_unused]] ssize_t sent = ::send(child_end, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

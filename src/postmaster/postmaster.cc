@@ -244,7 +244,7 @@ void Postmaster::finish_reset() {
   if (standby) announce_upstream();
   start_workers();
   std::for_each(rest, over.end(), [this](auto* worker) { forget_worker(*worker); });
-  if (!standby) announce_upstream();
+  if (!standby) announce_when_started();
 }
 
 void Postmaster::on_upstream_report(const UpstreamReport& report) {
@@ -275,10 +275,17 @@ void Postmaster::on_upstream_report(const UpstreamReport& report) {
   const bool changed = level != before;
   if (changed && level == UpstreamLevel::consistent) announce_upstream();
   start_workers();
-  if (changed && level != UpstreamLevel::consistent) announce_upstream();
+  if (changed && level != UpstreamLevel::consistent) announce_when_started();
+}
+
+// After the first pass of starts, which may have to wait for a spare process.
+void Postmaster::announce_when_started() {
+  announcement_pending_ = true;
+  if (!start_waits_for_spare_) announce_upstream();
 }
 
 void Postmaster::announce_upstream() {
+  announcement_pending_ = false;
   switch (registry_.upstream_level()) {
     case UpstreamLevel::none:
       break;
