@@ -158,6 +158,7 @@ class Postmaster {
   UniqueFd monitor_pipe_;
   UniqueFd own_pidfd_;
   bool start_waits_for_spare_ = false;  // the last pass of starts ended for want of a spare that is on its way
+  int starts_of_pass_ = 0;
   bool announcement_pending_ = false;   // that the upstream is ready, until the first pass of starts is through
   int last_words_fd_ = -1;
   pid_t monitor_pid_ = 0;
