@@ -5,14 +5,39 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "system"))
+for folder in ("system", "conformance"):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), folder))
 import harness  # noqa: E402
+import rows  # noqa: E402
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     setattr(item, "report_" + call.when, outcome.get_result())
+    if call.when == "call":
+        item.failure = call.excinfo.value if call.excinfo is not None else None
+
+
+@pytest.fixture(autouse=True)
+def conformance(request):
+    """Records what a test that names rows of docs/conformance.md compares, and judges it at the end."""
+    marks = getattr(request.function, "conformance", None)
+    if marks is None or os.environ.get("BGW_TEST_REFERENCE_ONLY"):
+        yield
+        return
+    name = rows.name_of(str(request.node.fspath), request.node.name)
+    rows.current = recorder = rows.Recorder(name, marks)
+    yield
+    rows.current = None
+    failure = getattr(request.node, "failure", None)
+    if isinstance(failure, pytest.skip.Exception):
+        return
+    verdicts = recorder.write(failure, rows.folder())
+    if failure is None:
+        wrong = [f"{row} {entry}: {verdict} {why}" for row, entry, verdict, why, _, _ in verdicts
+                 if verdict == "failed" or (verdict == "differs" and not entry)]
+        assert not wrong, "\n".join(wrong)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ Session* opening = nullptr;  // the session that is being made
 struct Identity {
   bool have_role;  // a role was asked for and exists
   Oid database, tablespace, session_role, wanted_role;
-  bool session_super, can_login, wanted_super, member, wanted_is_session;
+  bool session_super, can_login, wanted_super, member, may_connect, wanted_is_session;
   char session_name[NAMEDATALEN * 4];
   char wanted_name[NAMEDATALEN * 4];
   char database_name[NAMEDATALEN * 4];
@@ -138,7 +138,8 @@ Step ask_identity(const char* role, Oid role_oid) noexcept {
   Request request = plain(
       "SELECT d.oid, d.dattablespace, d.datname, s.oid, s.rolname, s.rolsuper, u.oid, u.rolname, "
       "u.rolcanlogin, "
-      "u.rolsuper, pg_catalog.pg_has_role(s.oid, u.oid, 'MEMBER') "
+      "u.rolsuper, pg_catalog.pg_has_role(s.oid, u.oid, 'MEMBER'), "
+      "pg_catalog.has_database_privilege(u.oid, d.oid, 'CONNECT') "
       "FROM pg_catalog.pg_database d "
       "JOIN pg_catalog.pg_roles s ON s.rolname = session_user "
       "LEFT JOIN pg_catalog.pg_roles u ON CASE WHEN $1::text IS NOT NULL THEN u.rolname = $1::name "
@@ -172,6 +173,7 @@ bool read_identity(Identity* id) noexcept {
     id->can_login = truth(8);
     id->wanted_super = truth(9);
     id->member = truth(10);
+    id->may_connect = truth(11);
   }
   return true;
 }
@@ -430,6 +432,11 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
   char* become = nullptr;
   if (role_given) {
     check_role(&id, username, useroid);
+    // The session's role had to have the privilege; the worker's need not be the session's.
+    if (!id.may_connect && !(flags & BGWORKER_BYPASS_ALLOWCONN))
+      ereport(FATAL, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                      errmsg("permission denied for database \"%s\"", id.database_name),
+                      errdetail("User does not have CONNECT privilege.")));
     other_role = id.wanted_role != id.session_role;
   }
   if (other_role && id.session_super) {

@@ -136,6 +136,10 @@ void connect_worker(const char* dbname, const char* username, Oid dboid, Oid use
     ProcSignalInit(MyBackendId);
   }
   bgw_connect_worker(dbname, username, dboid, useroid, flags);
+  // From here on its activity is told when it crashes, as in the server, where the entry begins with the session.
+  MyProc->databaseId = MyDatabaseId;
+  MyProc->roleId = GetSessionUserId();
+  pgstat_bestart();
   SetProcessingMode(NormalProcessing);
 }
 

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "core/control_protocol.hpp"
 #include "port/process.hpp"
@@ -97,8 +98,10 @@ bool Postmaster::add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::
 
 void Postmaster::start_workers() {
   if (phase_ != Phase::running || start_pass_queued_) return;
-  for (int forks = 0; WorkerRegistry::Worker* worker = registry_.next_to_start(); forks++) {
-    if (forks == kForksPerPass) {
+  // A pass that had to wait for spares goes on where it was.
+  if (!std::exchange(start_waits_for_spare_, false)) starts_of_pass_ = 0;
+  for (; WorkerRegistry::Worker* worker = registry_.next_to_start(); starts_of_pass_++) {
+    if (starts_of_pass_ == kForksPerPass) {
       start_pass_queued_ = true;
       loop_.call_soon([this] {
         start_pass_queued_ = false;
@@ -108,12 +111,16 @@ void Postmaster::start_workers() {
     }
     if (free_child_slots() == 0) break;  // the reaping of a child calls this again
     SparePool& pool = pool_for(*worker);
-    if (pool.waiting.empty() && await_spares(pool)) break;  // each spare that comes calls this again
+    if (pool.waiting.empty() && await_spares(pool)) {  // each spare that comes calls this again
+      start_waits_for_spare_ = true;
+      break;
+    }
     if (!launch_worker(*worker)) {
       start_failed(*worker);
       break;
     }
   }
+  if (announcement_pending_ && !start_waits_for_spare_) announce_upstream();
   arm_restart_timer();
   refill_spares();
 }

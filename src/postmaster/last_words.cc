@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "core/event_loop.hpp"
@@ -70,10 +71,11 @@ std::optional<LastWords> read_last_words() noexcept {
 
 void say_last_words(int status) noexcept {
   if (child_end < 0) return;
-  // Whoever hears them may signal at once; a handler must not have more to say.
-  sigset_t everything;
-  sigfillset(&everything);
-  sigprocmask(SIG_BLOCK, &everything, nullptr);
+  // To whoever hears them the worker is over. A SIGTERM that was on its way must not find it still here, with a handler
+  // that would make another end of it.
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, nullptr);
   if (child_end > STDERR_FILENO + 1) close_descriptors(STDERR_FILENO + 1, static_cast<unsigned>(child_end) - 1);
   close_descriptors(child_end + 1, ~0U);
   auto word = static_cast<unsigned char>(status);

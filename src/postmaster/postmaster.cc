@@ -240,9 +240,11 @@ void Postmaster::finish_reset() {
   auto rest = std::find_if(over.begin(), over.end(), [](auto* worker) { return worker->spec.restart_after; });
   std::for_each(over.begin(), rest, [this](auto* worker) { forget_worker(*worker); });
   place_workers_anew();
+  const bool standby = registry_.upstream_level() == UpstreamLevel::consistent;
+  if (standby) announce_upstream();
   start_workers();
   std::for_each(rest, over.end(), [this](auto* worker) { forget_worker(*worker); });
-  announce_upstream();
+  if (!standby) announce_when_started();
 }
 
 void Postmaster::on_upstream_report(const UpstreamReport& report) {
@@ -269,11 +271,21 @@ void Postmaster::on_upstream_report(const UpstreamReport& report) {
     for (WorkerRegistry::Worker* worker : stopped) signal_child(children_.at(worker->pid), SIGTERM);
     return;
   }
+  // The server's order: a standby says that it is ready before it starts workers, a primary afterwards.
+  const bool changed = level != before;
+  if (changed && level == UpstreamLevel::consistent) announce_upstream();
   start_workers();
-  if (level != before) announce_upstream();
+  if (changed && level != UpstreamLevel::consistent) announce_when_started();
+}
+
+// After the first pass of starts, which may have to wait for a spare process.
+void Postmaster::announce_when_started() {
+  announcement_pending_ = true;
+  if (!start_waits_for_spare_) announce_upstream();
 }
 
 void Postmaster::announce_upstream() {
+  announcement_pending_ = false;
   switch (registry_.upstream_level()) {
     case UpstreamLevel::none:
       break;

@@ -155,6 +155,7 @@ class Postmaster {
   void finish(int status);
   void on_upstream_report(const UpstreamReport& report);
   void announce_upstream();
+  void announce_when_started();
   void signal_child(const Child& child, int signal_number);
   void signal_workers_and_backends(int signal_number);
   void arm_kill_timer();
@@ -171,6 +172,9 @@ class Postmaster {
   UniqueFd control_socket_;
   UniqueFd monitor_pipe_;
   UniqueFd own_pidfd_;
+  bool start_waits_for_spare_ = false;  // the last pass of starts ended for want of a spare that is on its way
+  int starts_of_pass_ = 0;
+  bool announcement_pending_ = false;   // that the upstream is ready, until the first pass of starts is through
   int last_words_fd_ = -1;
   pid_t monitor_pid_ = 0;
   pid_t watched_embedded_pid_ = 0;

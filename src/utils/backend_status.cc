@@ -288,13 +288,14 @@ const char* pgstat_get_backend_current_activity(int pid, bool checkUser) {
   return "<backend information not available>";
 }
 
-// For the postmaster: trusts nothing that the dead child may have scribbled on.
+// For the postmaster: trusts nothing that the dead child may have scribbled on. A worker that never connected has an
+// activity for the tools to show, but in the server it would have none to die in.
 const char* pgstat_get_crashed_backend_activity(int pid, char* buffer, int buflen) {
   if (!entries) return nullptr;
   for (int i = 0; i < entry_count; i++) {
     if (entries[i].st_procpid != pid) continue;
     const char* activity = activity_of(i);
-    if (activity[0] == '\0') return nullptr;
+    if (activity[0] == '\0' || !OidIsValid(entries[i].st_userid)) return nullptr;
     copy_printable(buffer, activity, Min(buflen, static_cast<int>(activity_size)));
     return buffer;
   }

@@ -1,11 +1,9 @@
-"""Workers registered at run time, their handles and who is told of them: the same in the host as in a real server.
-
-Each test is named after the rows of the conformance table that it shows.
-"""
+"""Workers registered at run time, their handles and who is told of them: the same in the host as in a real server."""
 
 import os
 
 from compare import QUIET, agree, run_both, transcript
+from rows import shows
 
 EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
@@ -15,39 +13,58 @@ def dynamic(space, action, until=EXITED, options="flag", also=("j",), **more):
     agree(run_both(space, "probe_dynamic", f"w {action} {options}".strip(), until, also=also, **more))
 
 
-def test_h_01_h_02_h_08_h_09_n_01_status_and_waits(space):
+@shows({"H-01": r"registered: ",
+        "H-02": r"startup|then|without a library",
+        "H-08": r"startup",
+        "H-09": r"shutdown",
+        "N-01": r"startup|shutdown|ends by itself"})
+def test_status_and_waits(space):
     dynamic(space, "status", also="jkl")
 
 
-def test_h_03_h_08_h_09_rst_05_restart(space):
+@shows({"H-03": r"w\|LOG: probe: (in its interval|again|and again)",
+        "H-08": r"startup at once",
+        "H-09": r"shutdown",
+        "RST-05": r"signalled"})
+def test_restart(space):
     dynamic(space, "restart")
 
 
-def test_slot_01_slot_02_h_04_h_07_slots(space):
+@shows({"SLOT-01": r"room for|full|all ended",
+        "SLOT-02": r"slot \d+ generation",
+        "H-04": r"old handle|new one",
+        "H-07": r"waiting for its restart|terminated"})
+def test_slots(space):
     dynamic(space, "slots", also=("x", "again", "low", "high", "y", "j0", "j13"), postmaster=False)
 
 
-def test_slot_03_order_in_one_pass(space):
+@shows({"SLOT-03": r'process "j[23]"|worker "j[23]"$|first|second'})
+def test_order_in_one_pass(space):
     dynamic(space, "order", also=("j2", "j3"))
 
 
-def test_slot_04_terminated_before_it_is_known(space):
+@shows({"SLOT-04": r"w\|LOG|registering"})
+def test_terminated_before_it_is_known(space):
     dynamic(space, "cancel")
 
 
-def test_slot_02_parallel_class_limit(space):
+@shows({"SLOT-02": r"number|of no class|one more|after one"})
+def test_parallel_class_limit(space):
     dynamic(space, "parallel", settings={"max_parallel_workers": 2}, also=("p0", "p1", "p3", "q"), postmaster=False)
 
 
-def test_h_05_h_06_terminate_is_sent_once(space):
+@shows({"H-05": r"shutdown|for good|unregistering", "H-06": r"SIGTERM number|leaving after|after"})
+def test_terminate_is_sent_once(space):
     dynamic(space, "stubborn")
 
 
-def test_h_05_sig_12_terminate_spares_the_process_group(space):
+@shows({"H-05": r"shutdown", "SIG-12": r"child"})
+def test_terminate_spares_the_process_group(space):
     dynamic(space, "group")
 
 
-def test_h_07_n_03_terminated_before_its_start(space):
+@shows({"H-07": r"registered|startup|shutdown|unregistering", "N-03": r"at shutdown|unregistering"})
+def test_terminated_before_its_start(space):
     """Its start state is not reached: a terminated worker is forgotten without a process, and so is, at shutdown, one
     that somebody waits for."""
     settings = {"shared_preload_libraries": "probe_dynamic", **QUIET,
@@ -70,35 +87,43 @@ def test_h_07_n_03_terminated_before_its_start(space):
     agree(said)
 
 
-def test_h_11_nobody_wakes_who_did_not_ask(space):
+@shows({"H-11": r"when woken|at once"})
+def test_nobody_wakes_who_did_not_ask(space):
     dynamic(space, "wait")
 
 
-def test_h_12_nothing_wakes_a_worker_without_the_database_flag(space):
+@shows({"H-12": r"when woken|at once"})
+def test_nothing_wakes_a_worker_without_the_database_flag(space):
     dynamic(space, "wait:notify", options="")
 
 
-def test_h_12_n_01_with_the_flag_it_is_woken(space):
+@shows({"H-12": r"when woken|at once", "N-01": r"when woken|at once"})
+def test_with_the_flag_it_is_woken(space):
     dynamic(space, "wait:notify")
 
 
-def test_h_12_n_01_connected_it_is_woken(space):
+@shows({"H-12": r"when woken|at once", "N-01": r"when woken|at once"})
+def test_connected_it_is_woken(space):
     dynamic(space, "wait:notify", options="db")
 
 
-def test_h_13_interrupts_end_the_waits(space):
+@shows({"H-13": r"w\|"})
+def test_interrupts_end_the_waits(space):
     dynamic(space, "interrupt", also="jk")
 
 
-def test_h_14_type_by_pid(space):
+@shows({"H-14": r"type:|postmaster's|after its end"})
+def test_type_by_pid(space):
     dynamic(space, "type_by_pid", also=("sort",))
 
 
-def test_n_02_not_a_pid_of_ours(space):
+@shows({"N-02": r"worker notification PID"})
+def test_not_a_pid_of_ours(space):
     dynamic(space, "invalid_notify")
 
 
-def test_n_03_rst_06_the_registrant_is_gone(space):
+@shows({"N-03": r"notify", "RST-06": r"notify"})
+def test_the_registrant_is_gone(space):
     def during(daemon):
         daemon.log.wait_for(EXITED)
         with open(os.path.join(daemon.data, "probe.gone"), "w", encoding="ascii"):
@@ -107,16 +132,24 @@ def test_n_03_rst_06_the_registrant_is_gone(space):
     dynamic(space, "leaves", r"probe: notify zero", during=during)
 
 
-def test_chk_01_to_chk_05_reg_06(space):
+@shows({"CHK-01": r"without shared memory",
+        "CHK-02": r"starting at postmaster start",
+        "CHK-03": r"invalid restart interval",
+        "CHK-04": r"configured for restart",
+        "CHK-05": r"w\|LOG",
+        "REG-06": r"w\|LOG"})
+def test_checks(space):
     dynamic(space, "checks", also="ef")
 
 
-def test_reg_06_reg_07_reg_01_strings(space):
+@shows({"REG-06": r"type filled in", "REG-07": r"name|type \(", "REG-01": r"name|registering"})
+def test_strings(space):
     dynamic(space, "strings", also=("t" * 95,), postmaster=False,
             during=lambda daemon: daemon.log.wait_for("exited with exit code 0", count=3))
 
 
-def test_reg_08_not_in_the_postmaster(space):
+@shows({"REG-08": r"not registered in the postmaster"})
+def test_not_in_the_postmaster(space):
     transcripts = run_both(space, "probe_dynamic", "w return", EXITED)
     agree(transcripts)
     for daemon in space.daemons:
@@ -124,11 +157,13 @@ def test_reg_08_not_in_the_postmaster(space):
             assert daemon.log.count(r"probe: not registered in the postmaster") == 1
 
 
-def test_slot_02_an_abort_undoes_nothing(space):
+@shows({"SLOT-02": r"caller's context|after the abort"})
+def test_an_abort_undoes_nothing(space):
     dynamic(space, "transaction", options="db")
 
 
-def test_cr_06_cr_08_cr_09_rst_06_crash(space):
+@shows({"CR-06": r"survivor|idle|never", "CR-08": r"survivor|generation", "CR-09": r"doomed|crashing|first after"})
+def test_crash(space):
     """Restartable dynamic workers are started again at once, the others and the terminated ones are forgotten."""
     def during(daemon):
         daemon.log.wait_for(r"all server processes terminated; reinitializing")
@@ -139,3 +174,19 @@ def test_cr_06_cr_08_cr_09_rst_06_crash(space):
 
     dynamic(space, "before_crash", r"probe: first after the crash", "flag; r after_crash flag restart=3600",
             during=during, crash=True, also=("again", "never", "interval", "doomed", "j"), postmaster=False)
+
+
+@shows({"SLOT-05": r"w\|LOG|registering"})
+def test_registered_too_late(space):
+    """A stopping postmaster starts nobody: the worker is dropped, and who asked for it is told."""
+    dynamic(space, "too_late", r"waiting to be told")
+
+
+@shows({"H-10": r"the wait ended"})
+def test_postmaster_ends_during_a_wait(space):
+    def stop(daemon):
+        daemon.process.kill()
+        daemon.log.wait_for(r"probe: the wait ended")
+        daemon.wait_exit()
+
+    dynamic(space, "outlive", r"probe: waiting", stop=stop, postmaster=False, also=())

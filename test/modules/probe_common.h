@@ -7,7 +7,8 @@
  *     NAME ACTION[:ARGUMENT] [restart=SECONDS|never] [start=postmaster|consistent|finished] [db] [once]
  *
  * `db` asks for a database connection at registration and connects; `flag` only asks. With `once` the worker does its
- * action the first time, known by a file in the data directory, and from then on only idles.
+ * action the first time, known by a file in the data directory, and from then on only idles. `times=N` registers N
+ * workers, named NAME1 and so on. The other words are in probe_register(); most make a registration that is refused.
  *
  * What a probe sees it logs as "probe: ..." lines, to be compared between a real server and bgworkerd.
  */
@@ -42,6 +43,35 @@ typedef struct ProbeAction
 #define SAY(...) ereport(LOG, (errmsg_internal("probe: " __VA_ARGS__), errhidestmt(true), errhidecontext(true)))
 
 static char *probe_workers;
+static Datum probe_main_arg pg_attribute_unused();
+
+/* Runs something that may raise, and says what was raised. */
+static void pg_attribute_unused()
+probe_attempt(const char *what, void (*run) (void))
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		run();
+		SAY("%s: no error", what);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		SAY("%s: %s %s | %s | %s", what, unpack_sql_state(error->sqlerrcode), error->message,
+			error->detail ? error->detail : "-", error->hint ? error->hint : "-");
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
+/* How many workers the description asks for. */
+static int	probe_times pg_attribute_unused();
 
 /* Fills `worker` in from the words of one description, which it cuts up; returns how many there were. */
 static int
@@ -51,6 +81,7 @@ probe_describe(const char *library, const char *entry, char *words, BackgroundWo
 	char	   *save = NULL;
 	char	   *word;
 	int			position = 0;
+	int			times = 1;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
@@ -91,6 +122,20 @@ probe_describe(const char *library, const char *entry, char *words, BackgroundWo
 		}
 		else if (strcmp(word, "once") == 0)
 			worker.bgw_extra[BGW_EXTRALEN - 2] = 'o';
+		else if (strcmp(word, "oddflags") == 0)
+			worker.bgw_flags |= 0x4000;
+		else if (strcmp(word, "oddstart") == 0)
+			worker.bgw_start_time = (BgWorkerStartTime) 77;
+		else if (strcmp(word, "noname") == 0)
+			worker.bgw_name[0] = '\0';
+		else if (strcmp(word, "notype") == 0)
+			worker.bgw_type[0] = '\0';
+		else if (strcmp(word, "bytes") == 0)
+			strcpy(worker.bgw_name + strlen(worker.bgw_name), "\x01\x7f");
+		else if (strcmp(word, "raise") == 0)
+			ereport(ERROR, (errmsg("raised while libraries are preloaded"), errhint("Do not.")));
+		else if (strncmp(word, "times=", 6) == 0)
+			times = atoi(word + 6);
 		else if (strncmp(word, "library=", 8) == 0)
 			strlcpy(worker.bgw_library_name, word + 8, BGW_MAXLEN);
 		else if (strncmp(word, "function=", 9) == 0)
@@ -102,6 +147,7 @@ probe_describe(const char *library, const char *entry, char *words, BackgroundWo
 	}
 	worker.bgw_main_arg = Int32GetDatum(position);
 	*described = worker;
+	probe_times = times;
 	return position;
 }
 
@@ -110,8 +156,24 @@ probe_register(const char *library, const char *entry, char *words)
 {
 	BackgroundWorker worker;
 
-	if (probe_describe(library, entry, words, &worker) > 0)
+	if (probe_describe(library, entry, words, &worker) == 0)
+		return;
+	if (probe_times > 1)
+		for (int i = 1; i <= probe_times; i++)
+		{
+			snprintf(worker.bgw_name, BGW_MAXLEN, "%s%d", worker.bgw_type, i);
+			RegisterBackgroundWorker(&worker);
+		}
+	else
+	{
+		bool		typeless = worker.bgw_type[0] == '\0';
+
 		RegisterBackgroundWorker(&worker);
+		if (typeless)
+			SAY("type was empty and is now \"%s\"", worker.bgw_type);
+		/* It has been copied: what becomes of ours does not matter. */
+		memset(&worker, 0x7f, sizeof(worker));
+	}
 }
 
 /* Called by _PG_init while libraries are preloaded. */
@@ -154,12 +216,13 @@ probe_idle(const char *argument)
 
 /* The body of a probe's entry function. */
 static void
-probe_main(const ProbeAction *actions)
+probe_main(const ProbeAction *actions, Datum main_arg)
 {
 	char		extra[BGW_EXTRALEN];
 	char	   *argument;
 	const ProbeAction *action;
 
+	probe_main_arg = main_arg;
 	memcpy(extra, MyBgworkerEntry->bgw_extra, BGW_EXTRALEN);
 	if (extra[BGW_EXTRALEN - 2] == 'o')
 	{

@@ -138,6 +138,14 @@ def quote(value):
     return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def write_whole(path, text):
+    """Replaces a file at once: a process that is still at its last reload never reads half of the next."""
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    give_to_user(path + ".new")
+    os.rename(path + ".new", path)
+
+
 class Log:
     """What one process (tree) writes to its stderr, line by line, follow-up lines joined to theirs."""
 
@@ -304,18 +312,15 @@ class Postgres(Daemon):
 
     def write_settings(self, **changes):
         self.settings.update(changes)
-        with open(os.path.join(self.data, "test.conf"), "w") as f:
-            for key, value in self.settings.items():
-                if value is not None:
-                    f.write(f"{key} = {quote(value)}\n")
-        give_to_user(os.path.join(self.data, "test.conf"))
+        write_whole(os.path.join(self.data, "test.conf"), "".join(
+            f"{key} = {quote(value)}\n" for key, value in self.settings.items() if value is not None))
         main = os.path.join(self.data, "postgresql.conf")
         if "test.conf" not in read_file(main):
             with open(main, "a") as f:
                 f.write("include 'test.conf'\n")
 
-    def start(self, ready=True):
-        self.spawn([f"{BINDIR}/postgres", "-D", self.data])
+    def start(self, ready=True, **spawn):
+        self.spawn([f"{BINDIR}/postgres", "-D", self.data], **spawn)
         if ready:
             self.log.wait_for(r"database system is ready to accept (read-only )?connections", 2 * DEADLINE)
         return self
@@ -351,10 +356,7 @@ class Host(Daemon):
         self.write_config("".join(lines))
 
     def write_config(self, text):
-        path = os.path.join(self.data, "bgworkerd.conf")
-        with open(path, "w") as f:
-            f.write(text)
-        give_to_user(path)
+        write_whole(os.path.join(self.data, "bgworkerd.conf"), text)
 
     def command(self):
         return [self.space.program("bgworkerd"), "-D", self.data] + self.options

@@ -8,7 +8,9 @@ import re
 import subprocess
 
 import harness
+import rows
 from harness import BINDIR, give_to_user, quote
+from rows import shows
 
 MAGIC = '#include "postgres.h"\n#include "fmgr.h"\nPG_MODULE_MAGIC;\nvoid _PG_init(void);\n'
 
@@ -39,6 +41,13 @@ def fatal_lines(daemon):
     return masked
 
 
+def both_said(said, status=1):
+    """Compares what a server and a host said, in this order; both ended with `status`, or have not ended (None)."""
+    assert said[0], "nothing was said"
+    ended = [("SEEN", f"exit status {status}")] if status is not None else []
+    rows.compare(*({"postmaster": [("LINE", line) for line in lines], "observed": ended} for lines in said))
+
+
 def both_refuse(space, settings, message):
     """Neither a server nor a host starts with these settings; both give the message, and the same lines."""
     said = []
@@ -48,9 +57,10 @@ def both_refuse(space, settings, message):
         assert daemon.wait_exit() == 1, daemon.log.text()
         daemon.log.wait_for(message)
         said.append(fatal_lines(daemon))
-    assert said[0] and said[1] == said[0]
+    both_said(said)
 
 
+@shows({"LB-01": r"could not access file", "LB-06": r"FATAL|database system is shut down|exit status 1"})
 def test_missing_module(space):
     both_refuse(space, {"shared_preload_libraries": "nosuchmodule"},
                 r'FATAL:  could not access file "nosuchmodule": No such file or directory')
@@ -64,6 +74,7 @@ def test_unreadable_module(space):
                 r'FATAL:  could not (load library|access file) ".*closed.*": .*Permission denied')
 
 
+@shows({"LB-02": r"could not load library"})
 def test_not_a_library(space):
     folder = os.path.join(space.folder, "extra")
     os.mkdir(folder)
@@ -79,12 +90,14 @@ def test_folder_as_module(space):
     both_refuse(space, {"shared_preload_libraries": folder}, r"FATAL:  could not (load|access)")
 
 
+@shows({"LB-03": r"missing magic block|HINT"})
 def test_no_magic(space):
     folder = compile_module(space, "nomagic", "int nothing;\n")
     both_refuse(space, {"shared_preload_libraries": f"{folder}/nomagic"},
                 r'FATAL:  incompatible library ".*/nomagic.so": missing magic block')
 
 
+@shows({"LB-04": r"version mismatch|DETAIL"})
 def test_magic_of_another_major(space):
     folder = compile_module(space, "older", '''
 struct magic { int len, version, funcmaxargs, indexmaxkeys, namedatalen, float8byval; char abi[32]; };
@@ -99,6 +112,7 @@ const struct magic *Pg_magic_func(void)
     assert "Server is version 15, library is version 14." in space.daemons[1].log.text()
 
 
+@shows({"LB-04": r"magic block mismatch|DETAIL"})
 def test_magic_of_another_abi(space):
     folder = compile_module(space, "foreign", '''
 struct magic { int len, version, funcmaxargs, indexmaxkeys, namedatalen, float8byval; char abi[32]; };
@@ -112,6 +126,7 @@ const struct magic *Pg_magic_func(void)
                 r'FATAL:  incompatible library ".*/foreign.so": magic block mismatch')
 
 
+@shows({"LB-02": r"undefined symbol"})
 def test_undefined_symbol(space):
     folder = compile_module(space, "lacking", MAGIC + "extern void nosuch_function_anywhere(void);\n"
                             "void _PG_init(void) { nosuch_function_anywhere(); }\n")
@@ -119,6 +134,7 @@ def test_undefined_symbol(space):
                 r'FATAL:  could not load library ".*/lacking.so": .*undefined symbol: nosuch_function_anywhere')
 
 
+@shows({"LG-03": r"FATAL|DETAIL|HINT|shut down|exit status 1", "LB-06": r"FATAL|shut down|exit status 1", "SD-06": r"exit status 1"})
 def test_init_raises(space):
     folder = compile_module(space, "raising", MAGIC + '''
 void _PG_init(void)
@@ -141,13 +157,18 @@ def test_init_crashes(space):
         assert daemon.wait_exit() in (-11, -6), daemon.log.text()
 
 
+@shows({"LB-07": r"invalid list syntax"})
 def test_bad_list_of_modules(space):
     """Bad list syntax: said, nothing is loaded, the start goes on (row LB-07)."""
     settings = {"shared_preload_libraries": "probe,,hello_world"}
     upstream = space.postgres("upstream").start()
+    said = []
     for daemon in (space.postgres("reference", settings=settings), space.host(settings=settings, upstream=upstream)):
         daemon.start()
         daemon.log.wait_for(r'LOG:  invalid list syntax in parameter "shared_preload_libraries"')
+        said.append([re.sub(r"^\[\d+", "[N", line) for line in daemon.log.lines
+                     if re.search("invalid list|hello|probe", line)])
+    both_said(said, None)
 
 
 STUB = MAGIC + '''
@@ -218,22 +239,26 @@ def with_text(space, text, message):
         # Before the file is read, the prefix is still the default one.
         said.append([re.sub(r'^.*?(LOG|FATAL|HINT|DETAIL|WARNING):', r'\1:', re.sub(r'"[^"]*\.conf"', '"CONF"', line))
                      for line in daemon.log.lines if re.search(r"(LOG|FATAL|HINT|DETAIL):  ", line)])
-    assert said[1] == said[0]
+    both_said(said)
 
 
+@shows({"G-07": r"unrecognized|contains errors|exit status 1"})
 def test_unknown_setting(space):
     with_text(space, "nosuchsetting = 5", r'unrecognized configuration parameter "nosuchsetting" in file ".*" line 2')
 
 
+@shows({"G-07": r"syntax error|contains errors"})
 def test_syntax_error(space):
     with_text(space, "max_worker_processes = = 5", r'syntax error in file ".*" line 2, near token "="')
 
 
+@shows({"G-07": r"outside|contains errors", "G-03": r"outside"})
 def test_out_of_range(space):
     with_text(space, "max_worker_processes = 300000",
               r'300000 is outside the valid range for parameter "max_worker_processes" \(0 .. 262143\)')
 
 
+@shows({"G-07": r"invalid value|contains errors"})
 def test_malformed_value(space):
     with_text(space, "max_worker_processes = many", r'invalid value for parameter "max_worker_processes": "many"')
 
@@ -288,27 +313,32 @@ def reload_with(space, text, *messages):
         said.append([re.sub(r'line \d+', 'line N', re.sub(r'"[^"]*\.conf"', '"CONF"', text))
                      for _, text in daemon.log.of("postmaster", start=mark)][:len(messages) + 1])
         daemon.stop()
-    assert said[0] == said[1]
+    both_said(said, None)
 
 
+@shows({"G-11": r"outside|unaffected changes"})
 def test_reload_out_of_range(space):
     reload_with(space, "hello_world.interval = 0", r'0 s is outside the valid range for parameter "hello_world.interval"',
                 r"contains errors; unaffected changes were applied")
 
 
+@shows({"G-13": r"unrecognized|no changes were"})
 def test_reload_unknown(space):
     reload_with(space, "nosuchsetting = 0", r'unrecognized configuration parameter "nosuchsetting" in file ".*" line \d+',
                 r"contains errors; no changes were applied")
 
 
+@shows({"G-13": r"syntax error|no changes were"})
 def test_reload_syntax_error(space):
     reload_with(space, "hello_world.greeting 'unfinished", r"syntax error in file", r"no changes were applied")
 
 
+@shows({"G-12": r"cannot be changed without"})
 def test_reload_needs_restart(space):
     reload_with(space, "max_worker_processes = 3", r'"max_worker_processes" cannot be changed without restarting',
                 r"unaffected changes were applied")
 
 
+@shows({"G-08": r"invalid configuration parameter name"})
 def test_reload_reserved_prefix(space):
     reload_with(space, "hello_world.nosuch = 3", r'invalid configuration parameter name "hello_world.nosuch"')

@@ -266,7 +266,7 @@ static void
 do_signals(const char *argument)
 {
 	static const int interesting[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGFPE,
-	SIGCHLD, SIGTTIN, SIGTTOU, SIGXFSZ, SIGURG};
+	SIGCHLD, SIGTTIN, SIGTTOU, SIGXFSZ, SIGURG, SIGPWR};
 	sigset_t	mask;
 
 	for (int i = 0; i < lengthof(interesting); i++)
@@ -312,6 +312,7 @@ do_environment(const char *argument)
 		MyBgworkerEntry->bgw_name, MyBgworkerEntry->bgw_type, MyBgworkerEntry->bgw_library_name,
 		MyBgworkerEntry->bgw_function_name, (int) MyBgworkerEntry->bgw_notify_pid, MyBgworkerEntry->bgw_flags,
 		MyBgworkerEntry->bgw_start_time, MyBgworkerEntry->bgw_restart_time);
+	SAY("argument %d extra \"%s\"", DatumGetInt32(probe_main_arg), MyBgworkerEntry->bgw_extra);
 	SAY("processing mode %s", IsInitProcessingMode() ? "init" : IsNormalProcessingMode() ? "normal" : "other");
 	SAY("register again");
 	{
@@ -563,5 +564,5 @@ _PG_init(void)
 void
 probe_main_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

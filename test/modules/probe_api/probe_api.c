@@ -46,6 +46,7 @@ static double a_real;
 static char *a_string;
 static int	an_enum;
 static int	postmaster_int;
+static char *register_in;
 
 static const struct config_enum_entry colours[] = {
 	{"red", 1, false}, {"green", 2, false}, {"blue", 3, false}, {"azure", 3, true}, {NULL, 0, false}
@@ -67,8 +68,7 @@ check_string(char **newval, void **extra, GucSource source)
 static void
 assign_int(int newval, void *extra)
 {
-	if (IsUnderPostmaster)
-		SAY("assign hook %d -> %d", an_int, newval);
+	SAY("assign hook %d -> %d", an_int, newval);
 }
 
 static const char *
@@ -98,6 +98,8 @@ define_settings(void)
 							 NULL);
 	DefineCustomIntVariable("probe_api.fixed", "Not without a restart.", NULL, &postmaster_int, 1, 0, 1000,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("probe_api.register_in", "The hook that registers a worker.", NULL, &register_in, "",
+							   PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -422,6 +424,8 @@ request(void)
 {
 	if (previous_request)
 		previous_request();
+	if (strcmp(register_in, "request") == 0)
+		probe_register("probe_api", "probe_api_entry", pstrdup("late idle"));
 	RequestAddinShmemSpace(sizeof(SharedProbe));
 	RequestNamedLWLockTranche("probe_api", 1);
 }
@@ -433,6 +437,8 @@ startup(void)
 
 	if (previous_startup)
 		previous_startup();
+	if (strcmp(register_in, "startup") == 0)
+		probe_register("probe_api", "probe_api_entry", pstrdup("late idle"));
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("probe_api", sizeof(SharedProbe), &found);
 	if (!found)
@@ -550,5 +556,5 @@ _PG_init(void)
 void
 probe_api_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

@@ -149,12 +149,6 @@ linger(void)
 	}
 }
 
-static long
-since(TimestampTz start)
-{
-	return (long) ((GetCurrentTimestamp() - start) / 1000);
-}
-
 static void
 end_and_wait(BackgroundWorkerHandle *handle)
 {
@@ -487,25 +481,66 @@ signal_self_later(int signo, int milliseconds)
 	}
 }
 
+/*
+ * A process of its own that ends a worker once we sleep, and a while after that worker's end wakes us; before it does,
+ * it writes a byte, so that we know who was first.
+ */
+static void
+end_and_wake_later(pid_t victim, int told)
+{
+	pid_t		me = getpid();
+
+	if (fork() == 0)
+	{
+		int			asleep = 0;
+
+		while (asleep < 10)
+		{
+			char		path[64];
+			char		text[512];
+			int			fd;
+			ssize_t		size;
+
+			snprintf(path, sizeof(path), "/proc/%d/stat", (int) me);
+			fd = open(path, O_RDONLY);
+			size = read(fd, text, sizeof(text) - 1);
+			close(fd);
+			text[size > 0 ? size : 0] = '\0';
+			asleep = strrchr(text, ')') && strrchr(text, ')')[2] == 'S' ? asleep + 1 : 0;
+			pg_usleep(5000);
+		}
+		kill(victim, SIGTERM);
+		while (kill(victim, 0) == 0)
+			pg_usleep(5000);
+		pg_usleep(1500000);
+		if (write(told, "x", 1) == 1)
+			kill(me, SIGUSR2);
+		_exit(0);
+	}
+}
+
 /* Argument: "notify" or nothing. Whether the end of a worker ends the wait for it, or only something else does. */
 static void
 do_wait(const char *argument)
 {
 	BackgroundWorkerHandle *handle;
-	TimestampTz start;
 	BgwHandleStatus status;
+	int			told[2];
+	char		byte;
+	pid_t		pid = 0;
 
 	ready();
 	pqsignal(SIGUSR2, set_latch);
+	if (pipe2(told, O_NONBLOCK) != 0)
+		elog(ERROR, "pipe2: %m");
 	handle = must_launch(psprintf("j idle %s", argument ? argument : ""));
 	(void) until(handle, BGWH_STARTED, 0);
+	(void) GetBackgroundWorkerPid(handle, &pid);
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	start = GetCurrentTimestamp();
-	signal_self_later(SIGUSR2, 1500);
-	TerminateBackgroundWorker(handle);
+	end_and_wake_later(pid, told[1]);
 	status = WaitForBackgroundWorkerShutdown(handle);
-	SAY("%s %s", status_name(status), since(start) < 1000 ? "at once" : "when woken by another");
+	SAY("%s %s", status_name(status), read(told[0], &byte, 1) == 1 ? "when woken by another" : "at once");
 	while (wait(NULL) < 0 && errno == EINTR)
 		;
 }
@@ -846,6 +881,52 @@ do_scribble(const char *argument)
 	linger();
 }
 
+static volatile sig_atomic_t told;
+
+static void
+on_term(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	told = true;
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+/* Registers a worker when it is told to stop: by then the postmaster starts none any more. */
+static void
+do_too_late(const char *argument)
+{
+	BackgroundWorkerHandle *handle;
+
+	pqsignal(SIGTERM, on_term);
+	BackgroundWorkerUnblockSignals();
+	SAY("waiting to be told");
+	while (!told)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+	handle = launch("j idle notify");
+	SAY("registered: %s", handle ? "yes" : "no");
+	SAY("startup: %s", status_name(WaitForBackgroundWorkerStartup(handle, &(pid_t){0})));
+}
+
+/* Waits for the end of a worker that does not end, until the postmaster does. */
+static void
+do_outlive(const char *argument)
+{
+	BackgroundWorkerHandle *handle;
+	BgwHandleStatus status;
+
+	BackgroundWorkerUnblockSignals();
+	handle = launch("j idle notify");
+	SAY("startup: %s", status_name(WaitForBackgroundWorkerStartup(handle, &(pid_t){0})));
+	SAY("waiting");
+	status = WaitForBackgroundWorkerShutdown(handle);
+	SAY("the wait ended: %s", status_name(status));
+}
+
 static const ProbeAction actions[] = {
 	{"idle", probe_idle},
 	{"return", do_return},
@@ -875,6 +956,8 @@ static const ProbeAction actions[] = {
 	{"before_crash", do_before_crash},
 	{"after_crash", do_after_crash},
 	{"scribble", do_scribble},
+	{"too_late", do_too_late},
+	{"outlive", do_outlive},
 	{NULL, NULL}
 };
 
@@ -897,5 +980,5 @@ _PG_init(void)
 void
 probe_dynamic_main(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

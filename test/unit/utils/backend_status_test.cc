@@ -25,6 +25,7 @@ TEST(BackendStatusTest, OthersReadWhatIsReported) {
     pgstat_report_activity(STATE_RUNNING, "before the entry is taken");
     pgstat_beinit();
     pgstat_beinit();
+    MyProc->roleId = 10;  // as one that has connected
     pgstat_bestart();
     pgstat_report_appname("my application");
     pgstat_report_activity(STATE_RUNNING, "SELECT 1");
