@@ -12,7 +12,6 @@
 
 #include "bridge/wait.hpp"
 #include "core/session.hpp"
-#include "utils/timezone_internal.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -60,15 +59,6 @@ std::string quote_name(std::string_view name) {
     quoted.push_back(c);
   }
   return quoted + "\"";
-}
-
-std::string quote_text(std::string_view text) {
-  std::string quoted = "E'";
-  for (char c : text) {
-    if (c == '\'' || c == '\\') quoted.push_back(c);
-    quoted.push_back(c);
-  }
-  return quoted + "'";
 }
 
 // The same in palloc'd memory, for frames that may be left by a jump.
@@ -190,52 +180,11 @@ Step apply_role_settings(const Identity* id) noexcept {
   return opening->execute_outside(std::move(requests));
 }
 
-const char* message_threshold() {
-  // LOG is below NOTICE for a client: without this, RAISE LOG would not reach the worker's log.
-  switch (log_min_messages) {
-    case DEBUG5:
-      return "debug5";
-    case DEBUG4:
-      return "debug4";
-    case DEBUG3:
-      return "debug3";
-    case DEBUG2:
-      return "debug2";
-    case DEBUG1:
-      return "debug1";
-    default:
-      return "log";
-  }
-}
-
 // Timeouts that a worker is not subject to, and output that the host reads.
 Step set_up_session(const char* become) noexcept {
   CriticalScope critical;
-  int version = opening->server_version();
-  std::string date_style = opening->parameter("DateStyle");
-  std::size_t comma = date_style.find(", ");
-  std::string order = comma == std::string::npos ? "" : date_style.substr(comma);
-  std::string text = "SELECT ";
-  auto set = [&](const char* name, const std::string& value) {
-    if (text.size() > 7) text += ", ";
-    text.append("pg_catalog.set_config('")
-        .append(name)
-        .append("', ")
-        .append(quote_text(value))
-        .append(", false)");
-  };
-  set("statement_timeout", "0");
-  if (version >= 90600) set("idle_in_transaction_session_timeout", "0");
-  if (version >= 140000) set("idle_session_timeout", "0");
-  set("DateStyle", "ISO" + order);
-  set("IntervalStyle", "postgres");
-  set("extra_float_digits", version >= 120000 ? "1" : "3");
-  set("bytea_output", "hex");
-  set("client_min_messages", message_threshold());
-  std::string encoding = opening->parameter("server_encoding");
-  if (!encoding.empty() && encoding != opening->parameter("client_encoding")) set("client_encoding", encoding);
   std::vector<Request> requests;
-  requests.push_back(plain(std::move(text)));
+  requests.push_back(plain(session_set_up_text(*opening)));
   if (become) requests.push_back(plain(become));
   return opening->execute_outside(std::move(requests));
 }
@@ -259,44 +208,6 @@ Step listen_step() noexcept {
   }
   if (requests.empty()) return Step::done;
   return opening->execute_outside(std::move(requests));
-}
-
-struct Reported {
-  char date_style[64], interval_style[64], time_zone[256];
-};
-
-void read_reported(Reported* r) noexcept {
-  CriticalScope critical;
-  strlcpy(r->date_style, opening->parameter("DateStyle").c_str(), sizeof(r->date_style));
-  strlcpy(r->interval_style, opening->parameter("IntervalStyle").c_str(), sizeof(r->interval_style));
-  strlcpy(r->time_zone, opening->parameter("TimeZone").c_str(), sizeof(r->time_zone));
-}
-
-// How values are printed by this process is how the session would have printed them.
-void follow_reported(const Reported* r) {
-  const struct {
-    const char* name;
-    const char* value;
-  } settings[] = {
-      {"DateStyle", r->date_style}, {"IntervalStyle", r->interval_style}, {"TimeZone", r->time_zone}};
-  for (const auto& s : settings)
-    if (s.value[0] != '\0')
-      (void)set_config_option(s.name, s.value, PGC_SUSET, PGC_S_DATABASE_USER, GUC_ACTION_SET, true, WARNING,
-                              false);
-  if (r->time_zone[0] != '\0' && !bgw_set_session_timezone(r->time_zone))
-    ereport(WARNING,
-            (errmsg("time zone \"%s\" of the upstream session is not known to the host", r->time_zone)));
-  DateStyle = strstr(r->date_style, "SQL")        ? USE_SQL_DATES
-              : strstr(r->date_style, "German")   ? USE_GERMAN_DATES
-              : strstr(r->date_style, "Postgres") ? USE_POSTGRES_DATES
-                                                  : USE_ISO_DATES;
-  DateOrder = strstr(r->date_style, "DMY")   ? DATEORDER_DMY
-              : strstr(r->date_style, "YMD") ? DATEORDER_YMD
-                                             : DATEORDER_MDY;
-  IntervalStyle = strcmp(r->interval_style, "postgres_verbose") == 0 ? INTSTYLE_POSTGRES_VERBOSE
-                  : strcmp(r->interval_style, "sql_standard") == 0   ? INTSTYLE_SQL_STANDARD
-                  : strcmp(r->interval_style, "iso_8601") == 0       ? INTSTYLE_ISO_8601
-                                                                     : INTSTYLE_POSTGRES;
 }
 
 void rollback_at_exit(int code, Datum arg) {
@@ -453,12 +364,12 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
                        id.wanted_name, id.session_name)));
   }
 
-  Reported reported;
-  read_reported(&reported);
+  ReportedSettings reported;
+  read_reported_settings(*opening, &reported);
   finish_opening(set_up_session(become));
   fatal_if_failed("setting up the worker's session");
   set_globals(&id, other_role);
-  follow_reported(&reported);
+  begin_following_settings(*opening, &reported);
 
   if (wake_channels_wanted()) {
     finish_opening(listen_step());

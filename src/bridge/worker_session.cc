@@ -180,6 +180,7 @@ void make_ready() {
 
 void conclude(int position_offset) {
   if (session->failure()) remote_user = InvalidOid;
+  follow_reported_settings();
   session_report_notices();
   if (session->failure()) session_raise_failure(position_offset);
   check_deferred_exit();

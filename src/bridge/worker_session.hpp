@@ -44,6 +44,11 @@ void bgw_session_rollback_sub(void);
 void bgw_session_rollback(void);
 void bgw_session_commit(void);  // raises as bgw_session_run
 
+// A SET or RESET TIME ZONE has run on the upstream: the zone it reports becomes this process's.
+void bgw_session_follow_settings(bool local);
+// Puts the session's own settings back (core: session_set_up_text), in the current transaction.
+void bgw_session_set_up_again(void);
+
 // From now on notifications set MyLatch while the process waits for its latch.
 void bgw_session_watch_notifications(void);
 }

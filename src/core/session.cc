@@ -178,8 +178,11 @@ int Session::socket() const {
 int Session::server_version() const {
   return conn_ ? PQserverVersion(conn_) : 0;
 }
+const char* Session::reported(const char* name) const {
+  return conn_ ? PQparameterStatus(conn_, name) : nullptr;
+}
 std::string Session::parameter(const char* name) const {
-  const char* value = conn_ ? PQparameterStatus(conn_, name) : nullptr;
+  const char* value = reported(name);
   return value ? value : "";
 }
 

@@ -123,6 +123,7 @@ class Session {
   int socket() const;
   int server_version() const;                     // 150020
   std::string parameter(const char* name) const;  // a reported parameter of the session, "" if unknown
+  const char* reported(const char* name) const;   // the same as it stands, nullptr if unknown or not connected
   const std::string& database() const { return database_; }
   const std::string& user() const { return user_; }
 

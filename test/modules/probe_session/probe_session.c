@@ -1,0 +1,213 @@
+/*
+ * probe_session: what a worker's statements do to its session and what its session does to its C code: settings that
+ * are set by SQL, roles, time zones, cursors, errors of the rarer kinds.
+ */
+#include "postgres.h"
+
+#include "probe_common.h"
+#include "probe_sql.h"
+
+#include "catalog/pg_type.h"
+#include "utils/float.h"
+#include "utils/timestamp.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+PGDLLEXPORT void probe_session_entry(Datum main_arg);
+
+static int	number;
+static char *word;
+static int	reloadable;
+
+static void
+show_variables(const char *when)
+{
+	SAY("%s: number %d word %s reloadable %d style %d order %d interval %d zone %s digits %d messages %d", when, number,
+		word, reloadable, DateStyle, DateOrder, IntervalStyle, pg_get_timezone_name(session_timezone), extra_float_digits,
+		log_min_messages);
+}
+
+/* Settings of the module and of the server, set and shown by SQL and seen in C. */
+static void
+do_settings(const char *argument)
+{
+	static const char *const session[] = {
+		"SET probe_session.number = 5", "SHOW probe_session.number", "SELECT current_setting('probe_session.number')",
+		"SET probe_session.number TO -3", "SHOW probe_session.number", "SET probe_session.number = 0",
+		"SET probe_session.number = 5000", "SET probe_session.number = 'many'", "SET probe_session.word = 'a ''b'' c'",
+		"SHOW probe_session.word", "SET probe_session.word TO 'x', y, 7", "SHOW probe_session.word",
+		"SET probe_session.reloadable = 2", "SHOW probe_session.reloadable", "SET probe_session.workers = 'x'",
+		"SET probe_session.nosuch = 1", "SET other_class.name = 'placeholder'", "SHOW other_class.name",
+		"RESET probe_session.number", "SHOW probe_session.number", "SET probe_session.number TO DEFAULT",
+		"SET nosuch = 1", "SHOW nosuch", "SHOW statement_timeout", "SET statement_timeout = '90s'",
+		"SHOW statement_timeout", "RESET statement_timeout", "SHOW statement_timeout", "SET client_min_messages = error",
+		"SHOW client_min_messages", "SET extra_float_digits = 0", "SELECT 0.1::float8 + 0.2::float8 AS sum",
+		"SET extra_float_digits = 99", "SHOW extra_float_digits", "RESET extra_float_digits",
+	};
+	static const char *const values =
+		"SELECT '2024-02-03'::date AS d, '2024-02-03 04:05:06.789'::timestamp AS t, '2024-07-03 04:05:06+00'::timestamptz AS z,"
+		" '1 year -2 days 03:04:05'::interval AS i, '-1 day -00:00:01'::interval AS j";
+	static const char *const styles[] = {
+		"SET datestyle = 'SQL, DMY'", "SHOW datestyle", "SET intervalstyle = 'iso_8601'", "SHOW intervalstyle",
+		"SELECT '03/02/2024'::date AS feb", "SET datestyle = 'German'", "SELECT '03.02.2024'::date AS feb",
+		"SET LOCAL datestyle TO postgres, mdy", "SHOW datestyle", "SET intervalstyle = sql_standard",
+		"SET TIME ZONE 'Europe/Berlin'", "SET LOCAL TIME ZONE 'Asia/Kolkata'", "SET TIME ZONE INTERVAL '-03:30' HOUR TO MINUTE",
+		"SET TIME ZONE 5", "SELECT set_config('timezone', 'America/New_York', false)", "RESET timezone", "RESET datestyle",
+		"SET datestyle = 'nonsense'", "SET TIME ZONE 'No/Where'",
+	};
+
+	begin();
+	show_variables("at first");
+	for (int i = 0; i < lengthof(session); i++)
+	{
+		execute(session[i], false, 0);
+		show_variables("  so");
+	}
+	for (int i = 0; i < lengthof(styles); i++)
+	{
+		execute(styles[i], false, 0);
+		show_variables("  so");
+		execute(values, false, 0);
+	}
+	execute("SHOW probe_session.number", true, 0);
+	commit();
+	show_variables("after commit");
+
+	/* undone with the transaction, and with a subtransaction */
+	begin();
+	execute("SET probe_session.number = 7", false, 0);
+	execute("SET LOCAL probe_session.word = 'local'", false, 0);
+	execute("SET TIME ZONE 'Europe/Paris'; SET LOCAL intervalstyle = postgres_verbose", false, 0);
+	execute("SET probe_session.number = 8; SET TIME ZONE 'Europe/Rome'; SELECT 1/0", false, 0);
+	show_variables("after a failed subtransaction");
+	execute(values, false, 0);
+	commit();
+	show_variables("committed");
+	begin();
+	execute("SET probe_session.number = 9; SET probe_session.word = 'gone'; SET TIME ZONE 'Asia/Tokyo'; SET datestyle = sql",
+			false, 0);
+	show_variables("before abort");
+	AbortCurrentTransaction();
+	show_variables("after abort");
+	begin();
+	execute(values, false, 0);
+	execute("SHOW timezone", false, 0);
+	execute("SELECT current_setting('probe_session.number'), current_setting('probe_session.word')", false, 0);
+	execute("SET log_min_messages = notice; DO $$ BEGIN RAISE NOTICE 'probe: a notice'; END $$", false, 0);
+	execute("SET LOCAL log_min_messages = error; DO $$ BEGIN RAISE WARNING 'probe: unheard'; END $$", false, 0);
+	execute("RESET ALL", false, 0);
+	show_variables("all reset");
+	execute(values, false, 0);
+	execute("SHOW probe_session.word", false, 0);
+	execute("SELECT 0.1::float8 + 0.2::float8 AS sum", false, 0);
+	execute("DISCARD ALL", false, 0);
+	commit();
+	show_variables("at last");
+}
+
+/* Runs a statement with one parameter, catching errors. */
+static void
+with_parameter(const char *statement, Oid type, Datum value)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		outcome(statement, SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0));
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		SAY("%s -> %s %s | context %s", statement, unpack_sql_state(error->sqlerrcode), error->message,
+			error->context ? error->context : "-");
+	}
+	PG_END_TRY();
+}
+
+/* The OID that a query gives. */
+static Oid
+oid_of(const char *query)
+{
+	bool		isnull;
+
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "no OID: %s", query);
+	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* Parameters of types whose values a module has in hand: OID aliases, enums, domains; dates under odd settings. */
+static void
+do_parameters(const char *argument)
+{
+	Oid			mood,
+				positive,
+				label;
+	Interval	interval = {.time = -1000001, .day = -1, .month = 14};
+
+	begin();
+	SPI_execute("DROP TYPE IF EXISTS probe_mood; CREATE TYPE probe_mood AS ENUM ('sad', 'ok', 'it''s fine');"
+				"DROP DOMAIN IF EXISTS probe_positive; CREATE DOMAIN probe_positive AS int CHECK (value > 0);"
+				"DROP TABLE IF EXISTS probe_p; CREATE TABLE probe_p (m probe_mood, p probe_positive)", false, 0);
+	mood = oid_of("SELECT 'probe_mood'::regtype::oid");
+	positive = oid_of("SELECT 'probe_positive'::regtype::oid");
+	label = oid_of("SELECT oid FROM pg_enum WHERE enumlabel = 'it''s fine'");
+	with_parameter("SELECT $1::text AS r", REGCLASSOID, ObjectIdGetDatum(1259));
+	with_parameter("SELECT $1::text AS r", REGTYPEOID, ObjectIdGetDatum(INT4OID));
+	with_parameter("SELECT $1::text AS r", REGPROCOID, ObjectIdGetDatum(2971));
+	with_parameter("SELECT $1::text AS r", REGROLEOID, ObjectIdGetDatum(10));
+	with_parameter("SELECT $1::text AS r", REGNAMESPACEOID, ObjectIdGetDatum(11));
+	with_parameter("SELECT $1::text || '!' AS m", mood, ObjectIdGetDatum(label));
+	with_parameter("SELECT $1 + 1 AS p", positive, Int32GetDatum(41));
+	with_parameter("SELECT $1::text AS r", CSTRINGOID, CStringGetDatum("c string"));
+	with_parameter("SELECT $1 AS f", FLOAT4OID, Float4GetDatum(0.1f));
+	SPI_execute("SET datestyle = 'German'; SET intervalstyle = sql_standard; SET extra_float_digits = -3; SET TIME ZONE 'Asia/Kolkata'",
+				false, 0);
+	with_parameter("SELECT extract(epoch FROM $1) AS e", TIMESTAMPTZOID, TimestampTzGetDatum(INT64CONST(757382400123456)));
+	with_parameter("SELECT extract(epoch FROM $1) AS e", TIMESTAMPOID, TimestampGetDatum(INT64CONST(757382400123456)));
+	with_parameter("SELECT $1 - date '2000-01-01' AS days", DATEOID, Int32GetDatum(8766));
+	with_parameter("SELECT extract(epoch FROM $1) AS e", INTERVALOID, PointerGetDatum(&interval));
+	with_parameter("SELECT $1 = 0.1::float8 AS same", FLOAT8OID, Float8GetDatum(0.1));
+	with_parameter("SELECT $1 = 0.3::float8 AS same, $1 AS it", FLOAT8OID, Float8GetDatum(0.1 + 0.2));
+	commit();
+}
+
+static const ProbeAction actions[] = {
+	{"idle", probe_idle},
+	{"settings", do_settings},
+	{"parameters", do_parameters},
+	{NULL, NULL}
+};
+
+void
+_PG_init(void)
+{
+	DefineCustomIntVariable("probe_session.number", "A number.", NULL, &number, 1, -10, 100, PGC_USERSET, 0, NULL, NULL,
+							NULL);
+	DefineCustomStringVariable("probe_session.word", "A word.", NULL, &word, "first", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("probe_session.reloadable", "Another number.", NULL, &reloadable, 1, 0, 10, PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	probe_init("probe_session", "probe_session_entry");
+	MarkGUCPrefixReserved("probe_session");
+}
+
+void
+probe_session_entry(Datum main_arg)
+{
+	probe_main(actions);
+}
