@@ -49,6 +49,9 @@ SPI_ROWS = [
      "warmup": 20},
     {"name": "savepoints", "title": "INSERT in a subtransaction each", "savepoints": "on", "argument": "on",
      "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 5000},
+    {"name": "batch", "title": "INSERT, batches of 1000, per row", "batch": 1000, "libpq_rounds": 5000, "argument": "on",
+     "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 50,
+     "warmup": 5},
 ]
 
 
@@ -110,7 +113,7 @@ class Bench:
 
     def spi(self, row):
         """One row of SPI_ROWS: beside a bare libpq loop and beside SPI in the server, and the memory it took."""
-        settings = {key: row[key] for key in ("query", "setup", "read_only", "argument", "savepoints", "warmup", "rounds")
+        settings = {key: row[key] for key in ("query", "setup", "read_only", "argument", "savepoints", "batch", "warmup", "rounds")
                     if key in row}
         memory = {"host": [], "server": []}
 
@@ -129,7 +132,8 @@ class Bench:
                 for option in ("setup", "warmup"):
                     if option in row:
                         more += [f"--{option}", str(row[option])]
-                return bare("bare_libpq", server.conninfo(user="postgres"), str(row["rounds"]), row["query"], *more)
+                return bare("bare_libpq", server.conninfo(user="postgres"), str(row.get("libpq_rounds", row["rounds"])),
+                            row["query"], *more)
             finally:
                 space.close()
                 space.remove()

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "access/xact.h"
+#include "bgworker/batch.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -59,6 +60,7 @@ static char *setup;
 static bool read_only;
 static bool argument;
 static bool savepoints;
+static int	batch;
 static int	warmup;
 static char *database;
 static shmem_request_hook_type previous_request_hook;
@@ -144,6 +146,8 @@ _PG_init(void)
 	DefineCustomBoolVariable("bench_worker.savepoints",
 							 "One transaction for all rounds, each in a subtransaction of its own.", NULL, &savepoints,
 							 false, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bench_worker.batch", "Rows of a batch that is one round of the spi measurement; 0: no batch.",
+							NULL, &batch, 0, 0, MAX_ROUNDS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("bench_worker.warmup", "Rounds of the spi measurement that do not count.", NULL, &warmup,
 							200, 0, MAX_ROUNDS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("bench_worker.database", "The database of the spi measurement.", NULL, &database,
@@ -291,6 +295,20 @@ one_statement(int round)
 		elog(ERROR, "unexpected result of the measured statement");
 }
 
+/* A round is a batch; with bench_worker.savepoints off, a transaction of its own. */
+static void
+one_batch(int round)
+{
+	Oid			type = INT4OID;
+	Datum	   *values = palloc(sizeof(Datum) * batch);
+
+	for (int i = 0; i < batch; i++)
+		values[i] = Int32GetDatum(round * batch + i);
+	if (bgworker_execute_batch(query, 1, &type, batch, values, NULL) != SPI_OK_UTILITY || SPI_processed != batch)
+		elog(ERROR, "unexpected result of the measured batch");
+	pfree(values);
+}
+
 static void
 one_round(int round)
 {
@@ -308,7 +326,10 @@ one_round(int round)
 		return;
 	}
 	begin();
-	one_statement(round);
+	if (batch > 0)
+		one_batch(round);
+	else
+		one_statement(round);
 	commit();
 }
 
@@ -353,7 +374,7 @@ bench_spi_main(Datum arg)
 	start = now_ns();
 	for (int i = 0; i < rounds; i++)
 		one_round(warmup + i);
-	elog(LOG, "bench spi_transaction %.3f us", (now_ns() - start) / 1e3 / rounds);
+	elog(LOG, "bench spi_transaction %.3f us", (now_ns() - start) / 1e3 / rounds / Max(batch, 1));
 	elog(LOG, "bench spi_memory %.3f MB", (peak_memory() - before) / 1024.0);
 	if (savepoints)
 		commit();

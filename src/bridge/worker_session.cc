@@ -81,6 +81,17 @@ Step start_step(const BgwRun* run, Start start) noexcept {
   return Step::done;
 }
 
+Step start_batch(const BgwRun* run, int rows, const char* const* values) noexcept {
+  CriticalScope critical;
+  std::vector<std::vector<std::optional<std::string>>> batch(static_cast<std::size_t>(rows));
+  for (auto& row : batch) {
+    row.reserve(static_cast<std::size_t>(run->nargs));
+    for (int i = 0; i < run->nargs; ++i, ++values)
+      row.push_back(*values ? std::optional<std::string>(*values) : std::nullopt);
+  }
+  return session->execute_batch(make_request(run), std::move(batch));
+}
+
 Step resume_step() noexcept {
   CriticalScope critical;
   return session->resume();
@@ -178,6 +189,12 @@ void make_ready() {
   if (session->under_way()) stop_statement(cancel_limit_ms);
 }
 
+void must_be_in_transaction(const char* complaint) {
+  if (session->in_transaction()) return;
+  ereport(FATAL, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg_internal("%s", complaint),
+                  errhint("Call StartTransactionCommand() first.")));
+}
+
 void conclude(int position_offset) {
   if (session->failure()) remote_user = InvalidOid;
   follow_reported_settings();
@@ -234,10 +251,7 @@ bool bgw_have_session(void) {
 
 const RowSet* bgw_session_run(const BgwRun* run, bool* too_many) {
   make_ready();
-  if (!session->in_transaction())
-    ereport(FATAL,
-            (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg("a statement was run outside a transaction"),
-             errhint("Call StartTransactionCommand() first.")));
+  must_be_in_transaction("a statement was run outside a transaction");
   RowsHolder* holder = static_cast<RowsHolder*>(palloc(sizeof(RowsHolder)));
   follow_user();
   session_wait(start_step(run, Start::run));
@@ -246,12 +260,18 @@ const RowSet* bgw_session_run(const BgwRun* run, bool* too_many) {
   return adopt_rows(holder);
 }
 
+uint64 bgw_session_run_batch(const BgwRun* run, int rows, const char* const* values) {
+  make_ready();
+  must_be_in_transaction("a statement was run outside a transaction");
+  follow_user();
+  session_wait(start_batch(run, rows, values));
+  conclude(run->position_offset);
+  return session->batch_affected();
+}
+
 void bgw_session_prepare(const BgwRun* run) {
   make_ready();
-  if (!session->in_transaction())
-    ereport(FATAL, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-                    errmsg("a statement was prepared outside a transaction"),
-                    errhint("Call StartTransactionCommand() first.")));
+  must_be_in_transaction("a statement was prepared outside a transaction");
   follow_user();
   session_wait(start_step(run, Start::prepare));
   conclude(run->position_offset);

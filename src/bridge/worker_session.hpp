@@ -27,6 +27,11 @@ struct BgwRun {
 // session, no transaction or no connection any more.
 const bgw::RowSet* bgw_session_run(const BgwRun* run, bool* too_many);
 
+// Runs it once for each of `rows` rows of run->nargs values, in one round trip; the values of a row follow those
+// of the one before, run->values is not used. Returns the sum of the counts of affected rows. Raises as
+// bgw_session_run; nothing of the batch is left then.
+uint64 bgw_session_run_batch(const BgwRun* run, int rows, const char* const* values);
+
 // Parses and analyses only.
 void bgw_session_prepare(const BgwRun* run);
 

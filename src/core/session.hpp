@@ -143,6 +143,11 @@ class Session {
 
   // ---- statements; inside a transaction unless `outside` ----
   Step execute(Request request);
+  // Runs one statement once for each row of parameter values, all in one round trip; request.values are not
+  // used. Rows that the statement returns are dropped; batch_affected() is the sum of the counts. Fails as a
+  // whole with the first error.
+  Step execute_batch(Request request, std::vector<std::vector<std::optional<std::string>>> rows);
+  std::uint64_t batch_affected() const { return batch_affected_; }
   // Parses and analyses without running. The statement stays prepared if the cache wants it.
   Step prepare(Request request);
   // Runs several statements outside any transaction, each on its own, all in one round trip, and keeps the
@@ -179,8 +184,8 @@ class Session {
   PreparedCache& cache() { return cache_; }
 
  private:
-  enum class Role { control, prepare, statement, limit_open, limit_close, commit, background, sync };
-  enum class Operation { none, connect, statement, prepare, commit, outside };
+  enum class Role { control, prepare, statement, batch, limit_open, limit_close, commit, background, sync };
+  enum class Operation { none, connect, statement, batch, prepare, commit, outside };
   struct Item {
     Role role;
     std::string cache_key;  // of a prepare
@@ -192,7 +197,8 @@ class Session {
   };
 
   bool send(Role role, const char* text, const Request* params = nullptr);
-  bool send_named(const PreparedCache::Entry& entry, const Request& request);
+  bool send_named(Role role, const PreparedCache::Entry* entry,
+                  const std::vector<std::optional<std::string>>& values);
   bool send_sync();
   void compose();
   void compose_prefix();
@@ -225,7 +231,8 @@ class Session {
 
   // The operation under way.
   Request request_;
-  std::vector<Request> outside_;
+  std::vector<std::vector<std::optional<std::string>>> batch_rows_;
+  std::uint64_t batch_affected_ = 0;
   std::string prepared_key_;     // the cache entry this request runs with, "" if none
   bool with_savepoint_ = false;  // the statement runs inside its own savepoint
   bool keep_savepoint_ = false;  // which stays until the row count is known

@@ -245,14 +245,14 @@ void spi_refuse_unless_read_only(const SpiStatement* s) {
                     errmsg("%s is not allowed in a non-volatile function", s->tag)));
 }
 
-namespace {
-
 // The protocol would let the upstream guess the type of a parameter that SPI says does not exist.
-void check_parameter_numbers(const SpiStatement* s, int nargs) {
+void spi_check_parameter_numbers(const SpiStatement* s, int nargs) {
   if (s->max_param > nargs)
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_PARAMETER), errmsg("there is no parameter $%d", s->max_param),
                     errposition(s->max_param_at + s->offset)));
 }
+
+namespace {
 
 BgwRun make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how) {
   BgwRun run = {};
@@ -332,7 +332,7 @@ int take_rows(const SpiStatement* s, const RowSet* rows) {
 
 int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun* how, bool last) {
   int nargs = parameters ? parameters->count : 0;
-  check_parameter_numbers(s, nargs);
+  spi_check_parameter_numbers(s, nargs);
   if (s->needs_snapshot) EnsurePortalSnapshotExists();
   if (s->kind == StatementKind::copy_client) return SPI_ERROR_COPY;
   if (s->kind == StatementKind::transaction) return SPI_ERROR_TRANSACTION;
@@ -407,7 +407,7 @@ int spi_run_text(const SpiText* text, const SpiParameters* parameters, const Spi
 void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes) {
   for (int i = 0; i < text->count; ++i) {
     const SpiStatement* s = &text->statements[i];
-    check_parameter_numbers(s, nargs);
+    spi_check_parameter_numbers(s, nargs);
     bool analyzed = s->kind == StatementKind::unknown || (text->understood && s->analyzed_at_prepare);
     if (!analyzed) continue;
     BgwRun run = make_run(s, nargs, argtypes, nullptr);

@@ -116,6 +116,9 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters);
 // Extracts plain arrays from a ParamListInfo, into the current context. nullptr gives no parameters.
 SpiParameters spi_parameters_from_list(ParamListInfo list);
 
+// Raises the server's error if the statement has a parameter beyond `nargs`.
+void spi_check_parameter_numbers(const SpiStatement* statement, int nargs);
+
 // The message for a statement that a read-only call must not run.
 void spi_refuse_unless_read_only(const SpiStatement* statement);
 

@@ -19,3 +19,8 @@ def test_G_16_settings_by_sql(space):
 def test_S_17_parameters_of_every_kind(space):
     """OID aliases, enums and domains as parameters; nothing is lost or mistaken under odd date and float settings."""
     session(space, "parameters")
+
+
+def test_batch(space):
+    """A batch has the same effects, counts and errors whether its rows travel together or one by one."""
+    session(space, "batch")

@@ -7,6 +7,7 @@
 #include "probe_common.h"
 #include "probe_sql.h"
 
+#include "bgworker/batch.h"
 #include "catalog/pg_type.h"
 #include "utils/float.h"
 #include "utils/timestamp.h"
@@ -185,10 +186,72 @@ do_parameters(const char *argument)
 	commit();
 }
 
+static void
+batch(const char *command, uint64 count, const Datum *values, const char *nulls)
+{
+	static const Oid types[2] = {INT4OID, TEXTOID};
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		outcome(command, bgworker_execute_batch(command, 2, types, count, values, nulls));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		SAY("%s -> %s %s | detail %s | context %s", command, unpack_sql_state(error->sqlerrcode), error->message,
+			error->detail ? error->detail : "-", error->context ? error->context : "-");
+	}
+	PG_END_TRY();
+}
+
+/* The SDK's batch call: the same whether its rows travel together or one by one. */
+static void
+do_batch(const char *argument)
+{
+	enum
+	{
+		rows = 1777
+	};
+	Datum	   *values = palloc(sizeof(Datum) * rows * 2);
+	char	   *nulls = palloc(rows * 2);
+
+	for (int i = 0; i < rows; i++)
+	{
+		values[2 * i] = Int32GetDatum(i);
+		values[2 * i + 1] = CStringGetTextDatum(psprintf("row %d", i));
+		nulls[2 * i] = ' ';
+		nulls[2 * i + 1] = i % 3 == 0 ? 'n' : ' ';
+	}
+	SAY("not connected %d", bgworker_execute_batch("SELECT 1", 0, NULL, 1, NULL, NULL));
+	begin();
+	SPI_execute("DROP TABLE IF EXISTS probe_b; CREATE TABLE probe_b (i int PRIMARY KEY, t text)", false, 0);
+	batch("INSERT INTO probe_b VALUES ($1, $2)", rows, values, nulls);
+	execute("SELECT count(*), count(t), sum(i), max(t) FROM probe_b", false, 0);
+	batch("UPDATE probe_b SET t = $2 || '!' WHERE i BETWEEN $1 AND $1 + 1", 10, values, NULL);
+	batch("DELETE FROM probe_b WHERE i = $1 AND t <> $2", 20, values, NULL);
+	batch("INSERT INTO probe_b VALUES ($1 + 2000, $2)", 0, values, NULL);
+	/* the last row of the second slice fails: nothing of the batch is left, and the transaction goes on */
+	values[2 * 999] = Int32GetDatum(998);
+	batch("INSERT INTO probe_b VALUES ($1 + 5000, $2)", rows, values, nulls);
+	batch("INSERT INTO nosuch VALUES ($1, $2)", 5, values, NULL);
+	batch("SELECT $1, $2", 5, values, NULL);
+	batch("COMMIT", 5, values, NULL);
+	batch(NULL, 5, values, NULL);
+	batch("INSERT INTO probe_b VALUES ($1 + 9000, $2) RETURNING i", 3, values, NULL);
+	execute("SELECT count(*), count(t), sum(i), max(t) FROM probe_b", false, 0);
+	commit();
+}
+
 static const ProbeAction actions[] = {
 	{"idle", probe_idle},
 	{"settings", do_settings},
 	{"parameters", do_parameters},
+	{"batch", do_batch},
 	{NULL, NULL}
 };
 
