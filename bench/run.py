@@ -12,9 +12,12 @@ import argparse
 import json
 import os
 import re
+import select
+import signal
 import statistics
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "system"))
 import harness  # noqa: E402
@@ -160,6 +163,21 @@ class Bench:
               f"{row['ratio_min']:>5.2f}..{row['ratio_max']:<5.2f}  {row['target']:>7}", flush=True)
 
 
+def end_of_sleeper(daemon):
+    """From SIGTERM to a worker inside a statement to its end, in milliseconds."""
+    pid = int(daemon.log.wait_for(r"bench connected ([0-9]+) pid", 60).group(1))
+    time.sleep(0.3)  # well inside the statement
+    process = os.pidfd_open(pid)
+    try:
+        start = time.monotonic()
+        os.kill(pid, signal.SIGTERM)
+        if not select.select([process], [], [], 30)[0]:
+            raise AssertionError("the worker does not end")
+        return (time.monotonic() - start) * 1000
+    finally:
+        os.close(process)
+
+
 def idle_memory(daemon):
     """Mean proportional set size of the idle workers, in kB, once all are up."""
     daemon.log.wait_for(r"bench all_up", 120)
@@ -182,7 +200,7 @@ def bare(program, *arguments):
 def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
-    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi, shm, or one of "
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, interrupt, spi, shm, or one of "
                         + ", ".join(row["name"] for row in SPI_ROWS))
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
@@ -215,6 +233,11 @@ def main():
         bench.figure("start of 200 registered workers", "ms", "<= 0.15",
                      lambda: bench.in_host(bench.log_figure("all_up"), mode="idle", workers=200),
                      lambda: bench.in_server(bench.log_figure("all_up"), mode="idle", workers=200))
+    if wanted("interrupt"):
+        settings = {"mode": "spi", "query": "SELECT pg_sleep(60)", "warmup": 0, "rounds": 1}
+        bench.figure("SIGTERM inside a statement -> ended (< 50 ms)", "ms", "-",
+                     lambda: bench.in_host(end_of_sleeper, **settings),
+                     lambda: bench.in_server(end_of_sleeper, **settings))
     for row in SPI_ROWS:
         if wanted("spi") or wanted(row["name"]):
             bench.spi(row)

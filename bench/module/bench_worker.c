@@ -367,6 +367,7 @@ bench_spi_main(Datum arg)
 	SPI_execute("SELECT 1", true, 0);
 	commit();
 	before = peak_memory();
+	elog(LOG, "bench connected %d pid", MyProcPid);
 	if (savepoints)
 		begin();
 	for (int i = 0; i < warmup; i++)

@@ -368,7 +368,8 @@ void describe(Statement& s, const std::string& node, const Json& body, std::stri
       s.set_name = text_of(body, "name");
       describe_setting(s, body, text);
     }
-    if (node == "DeclareCursorStmt") s.cursor_name = text_of(body, "portalname");
+    if (node == "DeclareCursorStmt" || node == "ClosePortalStmt") s.cursor_name = text_of(body, "portalname");
+    s.closes_cursor = node == "ClosePortalStmt";
     if (node == "VariableShowStmt") {
       s.set_name = text_of(body, "name");
       s.setting = SettingAction::show;

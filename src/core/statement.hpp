@@ -43,7 +43,8 @@ struct Statement {
   bool needs_snapshot = true;
   bool drops_prepared = false;      // DISCARD ALL/PLANS, DEALLOCATE: our prepared statements may be gone
   bool analyzed_at_prepare = true;  // false: a utility statement, which the server only parses when prepared
-  std::string cursor_name;          // that DECLARE CURSOR makes
+  std::string cursor_name;          // that DECLARE CURSOR makes or CLOSE ends
+  bool closes_cursor = false;       // CLOSE; without a name: all of them
   bool is_explicit_set = false;     // SET or RESET, to any value, SET TRANSACTION included
   std::string set_name;             // the variable of a SET, RESET or SHOW
   SettingAction setting = SettingAction::none;  // of one variable, by name

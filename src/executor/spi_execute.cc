@@ -366,14 +366,42 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
                     how->tcount, s->tag),
              errdetail("The statement's effects have been undone."),
              errhint("Limit the rows in the statement itself.")));
-  if (s->cursor_name && GetPortalByName(s->cursor_name) == nullptr)
+  if (s->closes_cursor) {
+    spi_forget_cursors(s->cursor_name);
+  } else if (s->cursor_name && GetPortalByName(s->cursor_name) == nullptr) {
     CreatePortal(s->cursor_name, true, true)->sourceText = MemoryContextStrdup(TopTransactionContext, s->text);
+  }
   return take_rows(s, rows);
 }
 
 }  // namespace
 
 // ---- whole texts ----
+
+namespace {
+
+// Raises the upstream's syntax error, if it has one. That there is more than one statement is none.
+void let_upstream_parse(const char* source) {
+  MemoryContext caller = CurrentMemoryContext;
+  PG_TRY();
+  {
+    BgwRun run = {};
+    run.text = source;
+    bgw_session_prepare(&run);
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(caller);
+    ErrorData* error = CopyErrorData();
+    if (error->sqlerrcode != ERRCODE_SYNTAX_ERROR || strstr(error->message, "multiple commands") == nullptr)
+      PG_RE_THROW();
+    FlushErrorState();
+    FreeErrorData(error);
+  }
+  PG_END_TRY();
+}
+
+}  // namespace
 
 int spi_run_text(const SpiText* text, const SpiParameters* parameters, const SpiRun* how) {
   int code = SPI_OK_REWRITTEN;
@@ -385,6 +413,7 @@ int spi_run_text(const SpiText* text, const SpiParameters* parameters, const Spi
     ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("empty query does not return tuples")));
   // The server parses the whole text before it runs any of it. Where our parser gives up, the upstream's
   // looks at those statements first.
+  if (!text->understood && text->count > 1) let_upstream_parse(text->source);
   if (!text->understood && text->count > 1)
     spi_prepare_text(text, parameters ? parameters->count : 0, parameters ? parameters->types : nullptr);
   for (int i = 0; i < text->count; ++i) {

@@ -46,7 +46,7 @@ struct SpiStatement {
   const char* text;
   int offset;  // characters before it in the whole text
   const char* tag;
-  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set;
+  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set, closes_cursor;
   const char* set_name;
   bgw::SettingAction setting;
   const char* set_value;  // nullptr: not known
@@ -118,6 +118,9 @@ SpiParameters spi_parameters_from_list(ParamListInfo list);
 
 // Raises the server's error if the statement has a parameter beyond `nargs`.
 void spi_check_parameter_numbers(const SpiStatement* statement, int nargs);
+
+// CLOSE has run on the upstream: the portal of that name, or every one (nullptr), is no more.
+void spi_forget_cursors(const char* name);
 
 // The message for a statement that a read-only call must not run.
 void spi_refuse_unless_read_only(const SpiStatement* statement);

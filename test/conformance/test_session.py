@@ -1,6 +1,10 @@
 """What SQL does to a worker's session, its C code sees as in a real server."""
 
+import os
+import signal
+
 from compare import agree, run_both
+from harness import descendants, title, wait_until
 
 EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
@@ -11,12 +15,12 @@ def session(space, action, options="db", **more):
     return transcripts
 
 
-def test_G_16_settings_by_sql(space):
+def test_g_16_settings_by_sql(space):
     """SET, RESET, SHOW of the module's variables and of the server's act on the module's C code too."""
     session(space, "settings")
 
 
-def test_S_17_parameters_of_every_kind(space):
+def test_s_17_parameters_of_every_kind(space):
     """OID aliases, enums and domains as parameters; nothing is lost or mistaken under odd date and float settings."""
     session(space, "parameters")
 
@@ -24,3 +28,36 @@ def test_S_17_parameters_of_every_kind(space):
 def test_batch(space):
     """A batch has the same effects, counts and errors whether its rows travel together or one by one."""
     session(space, "batch")
+
+
+def interrupted(space, sig, action="interrupted"):
+    def during(daemon):
+        daemon.log.wait_for(r"probe: sleeping")
+        titles = (f"{'postgres' if daemon.name == 'reference' else 'bgworkerd'}: w",)
+        pid = wait_until(lambda: next((pid for pid in descendants(daemon.pid) if title(pid) in titles), None),
+                         what="worker w")
+        os.kill(pid, sig)
+
+    session(space, action, during=during)
+
+
+def test_sig_06_sigterm_in_a_statement(space):
+    interrupted(space, signal.SIGTERM)
+
+
+def test_sig_07_die_in_a_statement(space):
+    interrupted(space, signal.SIGTERM, "interrupted:die")
+
+
+def test_sig_08_sigint_in_a_statement(space):
+    """The error is caught, and the transaction goes on with what it had."""
+    interrupted(space, signal.SIGINT)
+
+
+def test_s_20_cursors(space):
+    session(space, "cursors")
+
+
+def test_s_12_errors(space):
+    """Errors of every kind have the same fields, context and position, and leave the transaction usable."""
+    session(space, "errors")

@@ -10,6 +10,7 @@
 #include "bgworker/batch.h"
 #include "catalog/pg_type.h"
 #include "utils/float.h"
+#include "utils/portal.h"
 #include "utils/timestamp.h"
 
 PG_MODULE_MAGIC;
@@ -247,11 +248,177 @@ do_batch(const char *argument)
 	commit();
 }
 
+/* Waits inside a statement; what interrupts it is caught, and the transaction goes on. */
+static void
+do_interrupted(const char *argument)
+{
+	if (argument && strcmp(argument, "die") == 0)
+		pqsignal(SIGTERM, die);
+	begin();
+	execute("CREATE TEMP TABLE kept (i int); INSERT INTO kept VALUES (1)", false, 0);
+	SAY("sleeping");
+	attempt_plain("SELECT pg_sleep(60)");
+	execute("SELECT count(*) FROM kept", false, 0);
+	commit();
+	begin();
+	execute("SELECT count(*) FROM kept", true, 0);
+	commit();
+}
+
+static void
+fetched(const char *what, Portal portal)
+{
+	SAY("%s: portal %s", what, PortalIsValid(portal) ? portal->name : "-");
+	outcome(what, SPI_result);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Calls a cursor function that may raise. */
+static void
+try_open(const char *name, const char *query, bool read_only)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		Portal		portal = SPI_cursor_open_with_args(name, query, 0, NULL, NULL, NULL, read_only, 0);
+
+		SPI_cursor_fetch(portal, true, 2);
+		outcome(query, 0);
+		SPI_cursor_close(portal);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		SAY("%s -> %s %s | context %s | query %s", query, unpack_sql_state(error->sqlerrcode), error->message,
+			error->context ? error->context : "-", error->internalquery ? error->internalquery : "-");
+	}
+	PG_END_TRY();
+}
+
+static void
+do_cursors(const char *argument)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(3);
+	SPIPlanPtr	plan;
+	Portal		portal;
+
+	begin();
+	plan = SPI_prepare_cursor("SELECT g, g * g AS square FROM generate_series(1, 6) g WHERE g <> $1", 1, &type,
+							  CURSOR_OPT_SCROLL);
+	SAY("cursor plan %d", SPI_is_cursor_plan(plan));
+	portal = SPI_cursor_open("c", plan, &value, NULL, true);
+	SAY("found %d, other %d", SPI_cursor_find("c") == portal, SPI_cursor_find("nosuch") == NULL);
+	SPI_cursor_fetch(portal, true, 2);
+	fetched("two", portal);
+	SPI_cursor_fetch(portal, false, 1);
+	fetched("back", portal);
+	SPI_scroll_cursor_fetch(portal, FETCH_ABSOLUTE, -1);
+	fetched("last", portal);
+	SPI_scroll_cursor_fetch(portal, FETCH_RELATIVE, -2);
+	fetched("relative", portal);
+	SPI_scroll_cursor_move(portal, FETCH_ABSOLUTE, 0);
+	fetched("moved", portal);
+	SPI_cursor_move(portal, true, 3);
+	fetched("moved three", portal);
+	SPI_cursor_fetch(portal, true, 0);
+	fetched("the same again", portal);
+	SPI_cursor_fetch(portal, true, FETCH_ALL);
+	fetched("rest", portal);
+	SPI_cursor_fetch(portal, true, 1);
+	fetched("end", portal);
+	SPI_cursor_fetch(portal, false, FETCH_ALL);
+	fetched("all back", portal);
+	execute("FETCH 1 FROM c", false, 0);
+	try_open("c", "SELECT 1", true);
+	SPI_cursor_close(portal);
+	SAY("closed %d", SPI_cursor_find("c") == NULL);
+	portal = SPI_cursor_open(NULL, plan, &value, "n", true);
+	SAY("unnamed %s", portal->name);
+	SPI_cursor_fetch(portal, true, 5);
+	fetched("null argument", NULL);
+	SPI_cursor_close(portal);
+	execute("CREATE TEMP TABLE probe_c (i int)", false, 0);
+	try_open("d", "INSERT INTO probe_c SELECT generate_series(1, 4) RETURNING i", false);
+	try_open("d", "INSERT INTO probe_c VALUES (9)", false);
+	try_open("d", "SHOW work_mem", false);
+	try_open("d", "EXPLAIN (COSTS OFF) SELECT 1", false);
+	try_open("d", "SELECT 1; SELECT 2", false);
+	try_open("d", "SELECT nosuch", false);
+	try_open("d", "SELECT 1 / (g - 2) AS q FROM generate_series(1, 3) g", false);
+	try_open("d", "SELECT relname FROM pg_class FOR UPDATE", true);
+	try_open("d", "", false);
+	try_open("d", "COMMIT", false);
+	execute("DECLARE e SCROLL CURSOR FOR SELECT generate_series(10, 15) AS n", false, 0);
+	portal = SPI_cursor_find("e");
+	SAY("declared by SQL: found %d", portal != NULL);
+	if (portal)
+	{
+		SPI_cursor_fetch(portal, true, 2);
+		fetched("declared", portal);
+	}
+	execute("SELECT name, statement, is_scrollable FROM pg_cursors WHERE name <> ''", false, 0);
+	execute("CLOSE e", false, 0);
+	SAY("closed by SQL: found %d", SPI_cursor_find("e") != NULL);
+	execute("DECLARE e CURSOR FOR SELECT 1; DECLARE f CURSOR FOR SELECT 2; CLOSE ALL", false, 0);
+	SAY("all closed: found %d %d", SPI_cursor_find("e") != NULL, SPI_cursor_find("f") != NULL);
+	commit();
+	SAY("plans die with SPI_finish");
+}
+
+/* Errors with every field; messages of functions; what a procedure or DO block may not do. */
+static void
+do_errors(const char *argument)
+{
+	static const char *const bad[] = {
+		"INSERT INTO probe_e VALUES (1, -1)", "INSERT INTO probe_e VALUES (NULL, 1)",
+		"INSERT INTO probe_e VALUES (1, 1); INSERT INTO probe_e VALUES (1, 2)",
+		"DO $$ BEGIN RAISE EXCEPTION 'own' USING ERRCODE = 'AB123', DETAIL = 'the detail', HINT = 'the hint', SCHEMA = 's', TABLE = 't', COLUMN = 'c', CONSTRAINT = 'n', DATATYPE = 'd'; END $$",
+		"DO $$ BEGIN PERFORM 1/0; END $$", "SELECT probe_fail(3)", "SELECT * FROM probe_fail(0) AS f",
+		"SELECT probe_parse()", "SELECT 'x'::int", "SELECT '{1,2'::int[]", "SELECT 1 +", "SELECT 'unterminated",
+		"SELECT 1; SELECT 2 FROM; SELECT 3", "SELECT '\xc3\xa4', nosuch", "CALL probe_commit()",
+		"DO $$ BEGIN COMMIT; END $$", "CREATE TABLE probe_e (i int)", "DROP TABLE nosuch", "EXECUTE nosuch", "FETCH nosuch",
+		"SET LOCAL nosuch.x.y.z.1 = 1", "SELECT pg_terminate_backend(0)", "LOCK TABLE nosuch", "SELECT count(*) FROM pg_class, nosuch",
+		"SELECT set_config('work_mem', '-1', true)", "VACUUM", "CREATE INDEX CONCURRENTLY i ON probe_e (i)",
+		"REINDEX DATABASE postgres", "DROP DATABASE nosuch", "ALTER SYSTEM SET work_mem = '1MB'", "CLUSTER", "CHECKPOINT",
+		"DISCARD TEMP", "DISCARD ALL", "REFRESH MATERIALIZED VIEW nosuch", "SELECT pg_export_snapshot() IS NULL AS none",
+		"PREPARE TRANSACTION 'x'", "COPY probe_e TO '/nonexistent/file'", "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'",
+		"EXPLAIN ANALYZE SELECT nosuch",
+	};
+
+	begin();
+	execute("CREATE TABLE IF NOT EXISTS probe_e (i int PRIMARY KEY, j int NOT NULL CONSTRAINT positive CHECK (j > 0));"
+			"CREATE OR REPLACE FUNCTION probe_fail(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN IF $1 > 0 THEN RETURN probe_fail($1 - 1); END IF; RAISE NOTICE 'about to fail'; RETURN 1 / $1; END $$;"
+			"CREATE OR REPLACE FUNCTION probe_parse() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT nosuch); END $$;"
+			"CREATE OR REPLACE PROCEDURE probe_commit() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$", false, 0);
+	for (int i = 0; i < lengthof(bad); i++)
+		execute(bad[i], false, 0);
+	execute("SELECT count(*) FROM probe_e", false, 0);
+	commit();
+}
+
 static const ProbeAction actions[] = {
 	{"idle", probe_idle},
 	{"settings", do_settings},
 	{"parameters", do_parameters},
 	{"batch", do_batch},
+	{"interrupted", do_interrupted},
+	{"cursors", do_cursors},
+	{"errors", do_errors},
 	{NULL, NULL}
 };
 
