@@ -36,6 +36,8 @@ def interrupted(space, sig, action="interrupted"):
         titles = (f"{'postgres' if daemon.name == 'reference' else 'bgworkerd'}: w",)
         pid = wait_until(lambda: next((pid for pid in descendants(daemon.pid) if title(pid) in titles), None),
                          what="worker w")
+        sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        wait_until(lambda: daemon.sql(sleeps) == "1", what="the statement runs")
         os.kill(pid, sig)
 
     session(space, action, during=during)
