@@ -21,6 +21,7 @@ extern "C" {
 #include "bridge/critical.hpp"
 #include "bridge/worker_session.hpp"
 #include "bridge/worker_session_internal.hpp"
+#include "utils/guc_internal.hpp"
 
 namespace bgw {
 
@@ -98,7 +99,7 @@ void read_reported_settings(const Session& from, ReportedSettings* r) noexcept {
   copy_reported(r->time_zone, sizeof(r->time_zone), from.reported("TimeZone"));
 }
 
-std::string session_set_up_text(const Session& session) {
+std::string session_set_up_text(const Session& session, bool transaction_only) {
   int version = session.server_version();
   std::string date_style = session.parameter("DateStyle");
   std::size_t comma = date_style.find(", ");
@@ -110,7 +111,7 @@ std::string session_set_up_text(const Session& session) {
         .append(name)
         .append("', ")
         .append(quote_text(value))
-        .append(", false)");
+        .append(transaction_only ? ", true)" : ", false)");
   };
   set("statement_timeout", "0");
   if (version >= 90600) set("idle_in_transaction_session_timeout", "0");
@@ -121,7 +122,7 @@ std::string session_set_up_text(const Session& session) {
   set("bytea_output", "hex");
   set("client_min_messages", message_threshold());
   std::string encoding = session.parameter("server_encoding");
-  if (!encoding.empty() && encoding != session.parameter("client_encoding")) set("client_encoding", encoding);
+  if (!transaction_only && !encoding.empty() && encoding != session.parameter("client_encoding")) set("client_encoding", encoding);
   return text;
 }
 
@@ -180,7 +181,7 @@ void bgw_session_set_up_again(void) {
   struct Text {
     static char* make(const Session& s) noexcept {
       CriticalScope critical;
-      return pstrdup(session_set_up_text(s).c_str());
+      return pstrdup(session_set_up_text(s, prepare_threshold == 0).c_str());
     }
   };
   BgwRun run = {};

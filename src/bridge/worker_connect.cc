@@ -167,26 +167,49 @@ bool read_identity(Identity* id) noexcept {
 }
 
 // The settings of a role that the upstream would have applied to a connection of its own.
+std::string role_settings_text(const Identity* id, bool transaction_only) {
+  return std::string(
+             "SELECT pg_catalog.set_config(pg_catalog.split_part(c, '=', 1), "
+             "pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1), ") +
+         (transaction_only ? "true" : "false") +
+         ") FROM (SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE "
+         "s.setrole = " +
+         std::to_string(id->wanted_role) + " AND s.setdatabase IN (0, " + std::to_string(id->database) +
+         ") ORDER BY s.setdatabase) settings";
+}
+
 Step apply_role_settings(const Identity* id) noexcept {
   CriticalScope critical;
   std::vector<Request> requests;
-  requests.push_back(
-      plain("SELECT pg_catalog.set_config(pg_catalog.split_part(c, '=', 1), "
-            "pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1), false) "
-            "FROM (SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE "
-            "s.setrole = " +
-            std::to_string(id->wanted_role) + " AND s.setdatabase IN (0, " + std::to_string(id->database) +
-            ") ORDER BY s.setdatabase) settings"));
+  requests.push_back(plain(role_settings_text(id, false)));
   return opening->execute_outside(std::move(requests));
+}
+
+// How the session becomes the worker's: "SET [LOCAL]" and this.
+char* become_text(const Identity* id, bool other_role) {
+  if (!other_role) return nullptr;
+  return psprintf("%s %s", id->session_super ? "SESSION AUTHORIZATION" : "ROLE",
+                  quote_identifier_for_session(id->wanted_name));
 }
 
 // Timeouts that a worker is not subject to, and output that the host reads.
 Step set_up_session(const char* become) noexcept {
   CriticalScope critical;
   std::vector<Request> requests;
-  requests.push_back(plain(session_set_up_text(*opening)));
-  if (become) requests.push_back(plain(become));
+  requests.push_back(plain(session_set_up_text(*opening, false)));
+  if (become) requests.push_back(plain(std::string("SET ") + become));
   return opening->execute_outside(std::move(requests));
+}
+
+// The same for each transaction anew: behind a pooler in transaction mode what is set for the session would be
+// somebody else's next.
+void set_up_transactions(const Identity* id, bool role_settings, const char* become) noexcept {
+  CriticalScope critical;
+  std::vector<std::string> statements;
+  if (role_settings) statements.push_back(role_settings_text(id, true));
+  statements.push_back(session_set_up_text(*opening, true));
+  if (become) statements.push_back(std::string("SET LOCAL ") + become);
+  opening->set_preamble(std::move(statements));
 }
 
 // The wake-up channels, one statement each; none configured: nothing to do.
@@ -343,12 +366,14 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
     check_role(&id, username, useroid);
     other_role = id.wanted_role != id.session_role;
   }
-  if (other_role && id.session_super) {
-    finish_opening(apply_role_settings(&id));
-    fatal_if_failed("applying the settings of the worker's role");
-    become = psprintf("SET SESSION AUTHORIZATION %s", quote_identifier_for_session(id.wanted_name));
-  } else if (other_role && id.member) {
-    become = psprintf("SET ROLE %s", quote_identifier_for_session(id.wanted_name));
+  const bool pooled = prepare_threshold == 0;
+  const bool role_settings = other_role && id.session_super;
+  if (other_role && (id.session_super || id.member)) {
+    if (role_settings && !pooled) {
+      finish_opening(apply_role_settings(&id));
+      fatal_if_failed("applying the settings of the worker's role");
+    }
+    become = become_text(&id, other_role);
   } else if (other_role) {
     drop_opening();
     finish_opening(open_step(dbname, id.wanted_name));
@@ -366,7 +391,11 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
 
   ReportedSettings reported;
   read_reported_settings(*opening, &reported);
-  finish_opening(set_up_session(become));
+  if (pooled) {
+    set_up_transactions(&id, role_settings, become);
+  } else {
+    finish_opening(set_up_session(become));
+  }
   fatal_if_failed("setting up the worker's session");
   set_globals(&id, other_role);
   begin_following_settings(*opening, &reported);

@@ -31,8 +31,9 @@ struct ReportedSettings {
 };
 void read_reported_settings(const Session& from, ReportedSettings* reported) noexcept;
 
-// A statement that puts the session into the state that the host needs: no timeouts, output that it can read.
-std::string session_set_up_text(const Session& session);
+// A statement that puts the session, or only the transaction, into the state that the host needs: no timeouts,
+// output that it can read.
+std::string session_set_up_text(const Session& session, bool transaction_only);
 
 // How values are printed by this process is how the session printed them before it was set up.
 void begin_following_settings(const Session& session, const ReportedSettings* reported);

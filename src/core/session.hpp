@@ -137,7 +137,10 @@ class Session {
   void rollback_sub() noexcept;  // sent, not waited for
   void rollback() noexcept;      // sent, not waited for; also ends all subtransactions
   Step commit();                 // waits for the answer unless every statement was read_only
-  // The setting bgworkerd.statement_savepoints.
+  // Statements that follow every BEGIN in its packet: behind a pooler in transaction mode, where nothing that is
+  // set for the session stays.
+  void set_preamble(std::vector<std::string> statements) { preamble_ = std::move(statements); }
+  // Whether a failed statement leaves the transaction usable; tests and measurements switch it off.
   void set_statement_savepoints(bool on) { statement_savepoints_ = on; }
   void set_prepare_threshold(int threshold) { cache_.set_threshold(threshold); }
 
@@ -219,6 +222,7 @@ class Session {
   pg_conn* conn_ = nullptr;
   bool lost_ = false;
   bool statement_savepoints_ = true;
+  std::vector<std::string> preamble_;
   Operation operation_ = Operation::none;
   std::deque<Item> in_flight_;
   std::string database_, user_;

@@ -143,6 +143,8 @@ void Session::compose_prefix() {
   for (std::size_t i = 0; i < levels_.size() && !lost_; ++i) {
     if (levels_[i].sent) continue;
     send(Role::control, i == 0 ? begin_text().c_str() : ("SAVEPOINT " + savepoint_name(i)).c_str());
+    if (i == 0)
+      for (const std::string& statement : preamble_) send(Role::control, statement.c_str());
     levels_[i].sent = true;
   }
 }
