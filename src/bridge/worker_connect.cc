@@ -410,7 +410,7 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
       fatal_if_failed("listening on bgworkerd.wake_channels");
     }
   }
-  install_worker_session(opening);
+  install_worker_session(opening, become != nullptr && !id.session_super);
   before_shmem_exit(rollback_at_exit, 0);
   if (wake_channels_wanted()) bgw_session_watch_notifications();
   session_report_notices();

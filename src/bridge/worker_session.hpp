@@ -54,6 +54,9 @@ void bgw_session_follow_settings(bool local);
 // Puts the session's own settings back (core: session_set_up_text), in the current transaction.
 void bgw_session_set_up_again(void);
 
+// SET ROLE has run on the upstream: who statements run as there is to be made sure of.
+void bgw_session_role_changed(void);
+
 // From now on notifications set MyLatch while the process waits for its latch.
 void bgw_session_watch_notifications(void);
 }

@@ -7,8 +7,9 @@
 
 namespace bgw {
 
-// Makes `ready` the worker's session; it is never destroyed, only closed.
-void install_worker_session(Session* ready) noexcept;
+// Makes `ready` the worker's session; it is never destroyed, only closed. `by_role`: it became the worker's by SET
+// ROLE.
+void install_worker_session(Session* ready, bool by_role) noexcept;
 
 // Acts on what interrupted a wait; may raise or end the process.
 void session_serve_interrupt();

@@ -113,5 +113,6 @@ void spi_setting_after(const SpiStatement* s) {
     // The upstream's word counts; that the host's variable takes it, too, is for the module's C code.
     set_here(s, true, DEBUG1);
     if (pg_strcasecmp(name, "log_min_messages") == 0) bgw_session_set_up_again();
+    if (pg_strcasecmp(name, "role") == 0) bgw_session_role_changed();
   }
 }

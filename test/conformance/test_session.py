@@ -63,3 +63,13 @@ def test_s_20_cursors(space):
 def test_s_12_errors(space):
     """Errors of every kind have the same fields, context and position, and leave the transaction usable."""
     session(space, "errors")
+
+
+def test_roles(space):
+    """SET ROLE by SQL, kept, local, undone, is what the module's C code sees."""
+    session(space, "roles")
+
+
+def test_catalog(space):
+    """Look-ups from C follow what the transaction does and undoes; relations are locked by OID."""
+    session(space, "catalog")

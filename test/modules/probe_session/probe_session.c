@@ -8,8 +8,14 @@
 #include "probe_sql.h"
 
 #include "bgworker/batch.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 #include "utils/portal.h"
 #include "utils/timestamp.h"
 
@@ -266,6 +272,58 @@ do_interrupted(const char *argument)
 }
 
 static void
+who(const char *when)
+{
+	SAY("%s: user %d outer %d session %d role %d, superuser %d", when, GetUserId() == 10, GetOuterUserId() == 10,
+		GetSessionUserId() == 10, OidIsValid(GetCurrentRoleId()), superuser());
+	execute("SELECT current_user, session_user", false, 0);
+}
+
+/* SET ROLE by SQL is what C code sees, and ends with what it was set for. */
+static void
+do_roles(const char *argument)
+{
+	Oid			user;
+	int			context;
+
+	begin();
+	execute("DROP ROLE IF EXISTS probe_a, probe_b; CREATE ROLE probe_a; CREATE ROLE probe_b; GRANT probe_b TO probe_a",
+			false, 0);
+	who("at first");
+	commit();
+	begin();
+	execute("SET ROLE probe_a", false, 0);
+	who("set");
+	execute("CREATE ROLE nope", false, 0);
+	commit();
+	begin();
+	who("next transaction");
+	execute("SET LOCAL ROLE probe_b", false, 0);
+	who("local");
+	commit();
+	begin();
+	who("local is over");
+	execute("SET ROLE NONE", false, 0);
+	who("none");
+	AbortCurrentTransaction();
+	begin();
+	who("aborted");
+	execute("SET ROLE nosuch", false, 0);
+	execute("RESET ROLE; SET ROLE probe_b; SELECT 1/0", false, 0);
+	who("failed subtransaction");
+	execute("RESET ROLE", false, 0);
+	who("reset");
+	execute("SHOW role", false, 0);
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(oid_of("SELECT oid FROM pg_roles WHERE rolname = 'probe_a'"),
+						   context | SECURITY_LOCAL_USERID_CHANGE);
+	who("by C");
+	SetUserIdAndSecContext(user, context);
+	who("back");
+	commit();
+}
+
+static void
 fetched(const char *what, Portal portal)
 {
 	SAY("%s: portal %s", what, PortalIsValid(portal) ? portal->name : "-");
@@ -411,6 +469,47 @@ do_errors(const char *argument)
 	commit();
 }
 
+/* Look-ups follow what the transaction itself does, and what it undoes. */
+static void
+do_catalog(const char *argument)
+{
+	MemoryContext caller;
+	ResourceOwner owner;
+	Oid			schema,
+				relation;
+
+	begin();
+	caller = CurrentMemoryContext;
+	owner = CurrentResourceOwner;
+	execute("DROP SCHEMA IF EXISTS probe_schema CASCADE", false, 0);
+	SAY("schema %d", OidIsValid(get_namespace_oid("probe_schema", true)));
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	SPI_execute("CREATE SCHEMA probe_schema; CREATE TABLE probe_schema.t (a int, b text)", false, 0);
+	schema = get_namespace_oid("probe_schema", true);
+	relation = get_relname_relid("t", schema);
+	SAY("schema %d relation %d %s.%s kind %c column b %d", OidIsValid(schema), OidIsValid(relation),
+		get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation), get_rel_relkind(relation),
+		get_attnum(relation, "b"));
+	SPI_execute("ALTER TABLE probe_schema.t RENAME TO u", false, 0);
+	SAY("renamed %s, old name %d", get_rel_name(relation), OidIsValid(get_relname_relid("t", schema)));
+	LockRelationOid(relation, ShareLock);
+	SAY("conditional lock %d", ConditionalLockRelationOid(relation, AccessExclusiveLock));
+	UnlockRelationOid(relation, AccessExclusiveLock);
+	execute("SELECT mode, granted FROM pg_locks WHERE relation = 'probe_schema.u'::regclass AND pid = pg_backend_pid() AND mode = 'ShareLock'",
+			false, 0);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	SAY("rolled back: schema %d", OidIsValid(get_namespace_oid("probe_schema", true)));
+	SAY("database %s", get_database_name(get_database_oid("postgres", false)));
+	SAY("role %s, missing %d", GetUserNameFromId(get_role_oid("postgres", false), false),
+		OidIsValid(get_role_oid("nosuch", true)));
+	SAY("extension %d missing %d", OidIsValid(get_extension_oid("plpgsql", false)),
+		OidIsValid(get_extension_oid("nosuch", true)));
+	commit();
+}
+
 static const ProbeAction actions[] = {
 	{"idle", probe_idle},
 	{"settings", do_settings},
@@ -419,6 +518,8 @@ static const ProbeAction actions[] = {
 	{"interrupted", do_interrupted},
 	{"cursors", do_cursors},
 	{"errors", do_errors},
+	{"roles", do_roles},
+	{"catalog", do_catalog},
 	{NULL, NULL}
 };
 
