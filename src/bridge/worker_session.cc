@@ -103,8 +103,7 @@ Step resume_step() noexcept {
 
 void stop_statement(int limit_ms) noexcept {
   CriticalScope critical;
-  session->cancel(limit_ms);
-  session->drain(drain_limit_ms);
+  session->stop(limit_ms, drain_limit_ms);
 }
 
 std::optional<BgwMessage> next_notice() noexcept {
@@ -340,8 +339,7 @@ void bgw_session_rollback(void) {
       if (!session->committing()) session->cancel(exit_cancel_limit_ms);
       session->close();
     } else {
-      session->cancel(cancel_limit_ms);
-      session->drain(drain_limit_ms);
+      session->stop(cancel_limit_ms, drain_limit_ms);
     }
   }
   session->rollback();

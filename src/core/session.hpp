@@ -165,6 +165,8 @@ class Session {
   // Waits up to `limit_ms` for what is under way to end, deaf to interrupts; false: it did not, and the
   // session has been closed.
   bool drain(int limit_ms) noexcept;
+  // Cancels, again and again, until what is under way has ended; after `limit_ms` as drain().
+  bool stop(int cancel_limit_ms, int limit_ms) noexcept;
   bool busy() const { return !in_flight_.empty(); }
   // An operation was interrupted and neither resumed to its end nor drained.
   bool under_way() const { return operation_ != Operation::none; }
@@ -208,6 +210,7 @@ class Session {
   Step start();
   Step pump();
   Step connect_more();
+  bool finish_within(int limit_ms) noexcept;
   void take_result(Item& item, pg_result* result);
   void settle_statement();
   void settle_failure();

@@ -12,7 +12,10 @@ EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
 
 def values(space, action):
-    transcripts = run_both(space, "probe_values", f"w {action} db", EXITED)
+    def during(daemon):
+        daemon.log.wait_for(EXITED, 60)
+
+    transcripts = run_both(space, "probe_values", f"w {action} db", EXITED, during=during)
     agree(transcripts)
     for level, text in transcripts[1]["w"]:
         assert "DIFFERS" not in text and "came back" not in text, text
