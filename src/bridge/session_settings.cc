@@ -4,7 +4,8 @@
 // DateStyle and the like there once, and keeps the worker's values in its own variables, by which it prints.
 // Afterwards the upstream reports each change of TimeZone, DateStyle and IntervalStyle (SET, set_config(), a
 // function, the end of a transaction); what differs from the last report is taken over. A change made by
-// SET LOCAL is undone here with the transaction, and by the upstream's next report once more, to the same value.
+// SET LOCAL is undone here with the transaction, and by the upstream's next report once more, to the same
+// value.
 #include <cstring>
 #include <string>
 
@@ -122,7 +123,8 @@ std::string session_set_up_text(const Session& session, bool transaction_only) {
   set("bytea_output", "hex");
   set("client_min_messages", message_threshold());
   std::string encoding = session.parameter("server_encoding");
-  if (!transaction_only && !encoding.empty() && encoding != session.parameter("client_encoding")) set("client_encoding", encoding);
+  if (!transaction_only && !encoding.empty() && encoding != session.parameter("client_encoding"))
+    set("client_encoding", encoding);
   return text;
 }
 

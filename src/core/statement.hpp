@@ -51,9 +51,9 @@ struct Statement {
   std::string set_value;  // of action set: as the server would pass it on; see set_value_known
   bool set_value_known = false;
   bool set_local = false;
-  std::string outside_block;        // not empty: must not run in a transaction block; the name for the message
-  int max_param = 0;                // highest $n in the text
-  int max_param_at = 0;             // and the character where it stands in the statement, from 1
+  std::string outside_block;  // not empty: must not run in a transaction block; the name for the message
+  int max_param = 0;          // highest $n in the text
+  int max_param_at = 0;       // and the character where it stands in the statement, from 1
 };
 
 struct ParsedText {

@@ -1,6 +1,6 @@
-// One statement for many rows of parameters: what a module in the server does with a loop over SPI_execute_plan, and
-// what costs a round trip for each row from outside. The host exports it under a name of its own; the SDK's
-// bgworker/batch.hpp finds it there, and loops where it is not.
+// One statement for many rows of parameters: what a module in the server does with a loop over
+// SPI_execute_plan, and what costs a round trip for each row from outside. The host exports it under a name of
+// its own; the SDK's bgworker/batch.hpp finds it there, and loops where it is not.
 //
 // The batch is sent in slices, so that neither side's buffers grow with it, inside one subtransaction: an error
 // leaves nothing of it. Ordinary code only.
@@ -63,8 +63,8 @@ extern "C" {
 
 // Runs the one statement of `src` `count` times in the current transaction, with the values of row i at
 // values[i * nargs ...] and, unless nulls is NULL, 'n' at the same place of nulls for NULL. Returns
-// SPI_OK_UTILITY or an SPI error code; SPI_processed is the sum of affected rows, SPI_tuptable NULL. A SELECT, and
-// what SPI refuses, is refused. Errors are raised, and nothing of the batch is left then.
+// SPI_OK_UTILITY or an SPI error code; SPI_processed is the sum of affected rows, SPI_tuptable NULL. A SELECT,
+// and what SPI refuses, is refused. Errors are raised, and nothing of the batch is left then.
 int bgworkerd_SPI_execute_batch(const char* src, int nargs, const Oid* argtypes, uint64 count,
                                 const Datum* values, const char* nulls);
 

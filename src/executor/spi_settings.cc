@@ -1,5 +1,5 @@
-// SET, RESET and SHOW through SPI act on both sides: on the upstream's session, where the statements run, and on the
-// variables in this process, which are what the module's C code sees.
+// SET, RESET and SHOW through SPI act on both sides: on the upstream's session, where the statements run, and
+// on the variables in this process, which are what the module's C code sees.
 //
 //   held here       settings by which the host prints values or keeps the server's rules for workers (the table
 //                   below): the upstream's session keeps what the host has set it to
@@ -30,9 +30,12 @@ namespace {
 // Names of the settings held here, in lower case.
 constexpr const char* held_names[] = {
     "client_min_messages",  // the worker has no client: what it is on the upstream decides what reaches the log
-    "statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",  // not for workers
-    "extra_float_digits",  // fewer would lose digits on the way
-    "datestyle", "intervalstyle",  // values are printed here; the upstream keeps to one form
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",  // not for workers
+    "extra_float_digits",    // fewer would lose digits on the way
+    "datestyle",
+    "intervalstyle",  // values are printed here; the upstream keeps to one form
 };
 
 bool is_held(const char* name) {

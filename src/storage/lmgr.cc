@@ -1,6 +1,6 @@
-// Locks on relations (storage/lmgr.h), as LOCK TABLE on the upstream in the worker's transaction. A lock taken so is
-// held until the transaction ends: releasing one earlier does nothing, which locks longer than the server would and
-// never shorter. Other kinds of lock have no statement that means the same and stay stubs.
+// Locks on relations (storage/lmgr.h), as LOCK TABLE on the upstream in the worker's transaction. A lock taken
+// so is held until the transaction ends: releasing one earlier does nothing, which locks longer than the server
+// would and never shorter. Other kinds of lock have no statement that means the same and stay stubs.
 #include "core/session.hpp"
 
 extern "C" {
@@ -49,8 +49,7 @@ void lock_table(Oid relid, LOCKMODE mode, bool wait) {
       "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
       relid);
   if (name == nullptr)
-    ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("could not open relation with OID %u", relid)));
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("could not open relation with OID %u", relid)));
   BgwRun run = {};
   run.text = psprintf("LOCK TABLE ONLY %s IN %s MODE%s", name, mode_words(mode), wait ? "" : " NOWAIT");
   (void)bgw_session_run(&run, nullptr);

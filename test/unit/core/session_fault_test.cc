@@ -1,6 +1,6 @@
-// The property: whatever happens to the connection at whatever message of a transaction, the transaction is there as a
-// whole or not at all; a session that says "committed" or "failed" is right, and one that cannot know says so; nothing
-// hangs; and the next connection works.
+// The property: whatever happens to the connection at whatever message of a transaction, the transaction is
+// there as a whole or not at all; a session that says "committed" or "failed" is right, and one that cannot
+// know says so; nothing hangs; and the next connection works.
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -66,7 +66,7 @@ class SessionFaultTest : public ::testing::Test {
     auto claim = [&] {
       if (session.under_way()) return Claim::interrupted;
       return session.failure() && session.failure()->kind == Failure::Kind::commit_unknown ? Claim::unknown
-                                                                                            : Claim::failed;
+                                                                                           : Claim::failed;
     };
     Request first = statement("INSERT INTO f VALUES ($1, 1)");
     first.types = {23};
@@ -83,7 +83,9 @@ class SessionFaultTest : public ::testing::Test {
     return session.failure() ? claim() : Claim::committed;
   }
 
-  std::string conninfo() const { return "host=" + proxy_.folder() + " port=5432 dbname=postgres user=postgres"; }
+  std::string conninfo() const {
+    return "host=" + proxy_.folder() + " port=5432 dbname=postgres user=postgres";
+  }
 
   // Until no connection through the proxy is left in the server: what it had begun is decided then.
   void wait_until_gone() {
@@ -125,8 +127,8 @@ class SessionFaultTest : public ::testing::Test {
       }
     }
     wait_until_gone();
-    const std::string rows = bgw_test::query(
-        direct_.get(), "SELECT count(*) FROM f WHERE id = " + std::to_string(id));
+    const std::string rows =
+        bgw_test::query(direct_.get(), "SELECT count(*) FROM f WHERE id = " + std::to_string(id));
     switch (claim) {
       case Claim::committed:
         EXPECT_EQ(rows, "2") << what;

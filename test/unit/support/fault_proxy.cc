@@ -1,4 +1,5 @@
-// See fault_proxy.hpp. A message is a type byte and a length that counts itself; a client's first message has no type.
+// See fault_proxy.hpp. A message is a type byte and a length that counts itself; a client's first message has
+// no type.
 #include "support/fault_proxy.hpp"
 
 #include <arpa/inet.h>

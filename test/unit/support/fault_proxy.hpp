@@ -1,8 +1,9 @@
-// A proxy between a session and a server that spoils the conversation at a chosen message: a unix socket in a folder of
-// its own, forwarding message by message in both directions, in a thread.
+// A proxy between a session and a server that spoils the conversation at a chosen message: a unix socket in a
+// folder of its own, forwarding message by message in both directions, in a thread.
 //
-// One connection at a time. arm() before connecting; messages are counted from 0 after the session is first ready for
-// a query, or from the first one if `from_start`. The thread touches nothing of the test's but what stands under the mutex here, and `fired_`.
+// One connection at a time. arm() before connecting; messages are counted from 0 after the session is first
+// ready for a query, or from the first one if `from_start`. The thread touches nothing of the test's but what
+// stands under the mutex here, and `fired_`.
 #pragma once
 
 #include <atomic>
