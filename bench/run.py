@@ -12,14 +12,50 @@ import argparse
 import json
 import os
 import re
+import select
+import signal
 import statistics
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "system"))
 import harness  # noqa: E402
 
 BENCH = re.compile(r"bench (\w+) ([0-9.]+) (\w+)")
+
+
+TABLE = ("DROP TABLE IF EXISTS bench_t; CREATE TABLE bench_t (id int PRIMARY KEY, v int NOT NULL, t text); "
+         "INSERT INTO bench_t SELECT g, 0, 'row ' || g FROM generate_series(0, 9999) g; ANALYZE bench_t")
+EMPTY_TABLE = "DROP TABLE IF EXISTS bench_t; CREATE TABLE bench_t (id int, t text)"
+
+# The statements whose transactions are measured: `target` beside SPI in the server, `libpq_target` beside a bare loop.
+SPI_ROWS = [
+    {"name": "select1", "title": "SELECT 1", "query": "SELECT 1", "rounds": 5000, "libpq_target": "<= 0.60"},
+    {"name": "activity", "title": "count of pg_stat_activity", "query": "SELECT count(*) FROM pg_stat_activity",
+     "rounds": 5000, "target": "<= 0.30"},
+    {"name": "catalog", "title": "catalog read", "rounds": 5000,
+     "query": "SELECT relname, relkind FROM pg_class WHERE relname = 'pg_proc'"},
+    {"name": "point", "title": "SELECT by key, prepared", "query": "SELECT t FROM bench_t WHERE id = $1 % 10000",
+     "setup": TABLE, "argument": "on", "rounds": 5000},
+    {"name": "insert", "title": "INSERT, prepared", "query": "INSERT INTO bench_t VALUES ($1, 'inserted')",
+     "setup": EMPTY_TABLE, "argument": "on", "read_only": "off", "rounds": 3000},
+    {"name": "update", "title": "UPDATE ... RETURNING, prepared", "setup": TABLE, "argument": "on", "read_only": "off",
+     "query": "UPDATE bench_t SET v = v + 1 WHERE id = $1 % 10000 RETURNING v", "rounds": 3000},
+    {"name": "rows", "title": "10,000 int8 rows", "query": "SELECT g::int8 FROM generate_series(1, 10000) g",
+     "rounds": 200, "warmup": 20, "libpq_target": "<= 1.20"},
+    {"name": "million", "title": "1,000,000 int8 rows", "query": "SELECT g::int8 FROM generate_series(1, 1000000) g",
+     "rounds": 2, "warmup": 0, "memory_target": "<= 1.50"},
+    {"name": "wide", "title": "1,000,000 rows of int4, text, timestamptz", "rounds": 2, "warmup": 0,
+     "query": "SELECT g, 'some text ' || g, now() FROM generate_series(1, 1000000) g", "memory_target": "<= 1.50"},
+    {"name": "value", "title": "a value of 1 MB", "query": "SELECT repeat('x', 1024 * 1024)", "rounds": 200,
+     "warmup": 20},
+    {"name": "savepoints", "title": "INSERT in a subtransaction each", "savepoints": "on", "argument": "on",
+     "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 5000},
+    {"name": "batch", "title": "INSERT, batches of 1000, per row", "batch": 1000, "libpq_rounds": 5000, "argument": "on",
+     "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 50,
+     "warmup": 5},
+]
 
 
 class Bench:
@@ -78,6 +114,46 @@ class Bench:
             self.rows.append(row)
             self.show(row)
 
+    def spi(self, row):
+        """One row of SPI_ROWS: beside a bare libpq loop and beside SPI in the server, and the memory it took."""
+        settings = {key: row[key] for key in ("query", "setup", "read_only", "argument", "savepoints", "batch", "warmup", "rounds")
+                    if key in row}
+        memory = {"host": [], "server": []}
+
+        def measure(who):
+            def read(daemon):
+                time_taken = self.log_figure("spi_transaction")(daemon)
+                memory[who].append(self.log_figure("spi_memory")(daemon))
+                return time_taken
+            return read
+
+        def libpq():
+            space = harness.Space("bench")
+            try:
+                server = space.postgres(name="upstream").start()
+                more = [word for flag in ("argument", "savepoints") if row.get(flag) == "on" for word in [f"--{flag}"]]
+                for option in ("setup", "warmup"):
+                    if option in row:
+                        more += [f"--{option}", str(row[option])]
+                return bare("bare_libpq", server.conninfo(user="postgres"), str(row.get("libpq_rounds", row["rounds"])),
+                            row["query"], *more)
+            finally:
+                space.close()
+                space.remove()
+
+        self.figure(row["title"], "us", row.get("target", "-"),
+                    lambda: self.in_host(measure("host"), mode="spi", **settings),
+                    lambda: self.in_server(measure("server"), mode="spi", **settings),
+                    floor=("bare libpq", libpq, row.get("libpq_target", "-")))
+        if "memory_target" in row:
+            pairs = [h / s for h, s in zip(memory["host"], memory["server"])]
+            memory_row = {"figure": row["title"] + ", memory", "unit": "MB", "reference": "server",
+                          "reference_value": statistics.median(memory["server"]),
+                          "host_value": statistics.median(memory["host"]), "ratio": statistics.median(pairs),
+                          "ratio_min": min(pairs), "ratio_max": max(pairs), "target": row["memory_target"]}
+            self.rows.append(memory_row)
+            self.show(memory_row)
+
     def head(self):
         print(f"{'figure':<44} {'against':<12} {'reference':>12} {'host':>12} {'ratio':>7} {'min..max':>13} {'target':>7}")
 
@@ -85,6 +161,21 @@ class Bench:
         print(f"{row['figure']:<44} {row['reference']:<12} {row['reference_value']:>9.1f} {row['unit']:<2} "
               f"{row['host_value']:>9.1f} {row['unit']:<2} {row['ratio']:>7.2f} "
               f"{row['ratio_min']:>5.2f}..{row['ratio_max']:<5.2f}  {row['target']:>7}", flush=True)
+
+
+def end_of_sleeper(daemon):
+    """From SIGTERM to a worker inside a statement to its end, in milliseconds."""
+    pid = int(daemon.log.wait_for(r"bench connected ([0-9]+) pid", 60).group(1))
+    time.sleep(0.3)  # well inside the statement
+    process = os.pidfd_open(pid)
+    try:
+        start = time.monotonic()
+        os.kill(pid, signal.SIGTERM)
+        if not select.select([process], [], [], 30)[0]:
+            raise AssertionError("the worker does not end")
+        return (time.monotonic() - start) * 1000
+    finally:
+        os.close(process)
 
 
 def idle_memory(daemon):
@@ -109,7 +200,8 @@ def bare(program, *arguments):
 def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
-    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi, shm")
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, interrupt, spi, shm, or one of "
+                        + ", ".join(row["name"] for row in SPI_ROWS))
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
@@ -141,26 +233,14 @@ def main():
         bench.figure("start of 200 registered workers", "ms", "<= 0.15",
                      lambda: bench.in_host(bench.log_figure("all_up"), mode="idle", workers=200),
                      lambda: bench.in_server(bench.log_figure("all_up"), mode="idle", workers=200))
-    if wanted("spi"):
-        for title, query, target in (("SELECT 1 transaction", "SELECT 1", "<= 0.60"),
-                                     ("pg_stat_activity transaction", "SELECT count(*) FROM pg_stat_activity", "-")):
-            def libpq(text=query):
-                space = harness.Space("bench")
-                try:
-                    server = space.postgres(name="upstream").start()
-                    return bare("bare_libpq", server.conninfo(user="postgres"), "5000", text)
-                finally:
-                    space.close()
-                    space.remove()
-            bench.figure(f"{title} through SPI", "us", target,
-                         lambda text=query: bench.in_host(bench.log_figure("spi_transaction"), mode="spi", rounds=5000,
-                                                          query=text),
-                         libpq, "bare libpq")
-            bench.figure(f"{title} through SPI", "us", "<= 0.30" if "activity" in query else "-",
-                         lambda text=query: bench.in_host(bench.log_figure("spi_transaction"), mode="spi", rounds=5000,
-                                                          query=text),
-                         lambda text=query: bench.in_server(bench.log_figure("spi_transaction"), mode="spi",
-                                                            rounds=5000, query=text))
+    if wanted("interrupt"):
+        settings = {"mode": "spi", "query": "SELECT pg_sleep(60)", "warmup": 0, "rounds": 1}
+        bench.figure("SIGTERM inside a statement -> ended (< 50 ms)", "ms", "-",
+                     lambda: bench.in_host(end_of_sleeper, **settings),
+                     lambda: bench.in_server(end_of_sleeper, **settings))
+    for row in SPI_ROWS:
+        if wanted("spi") or wanted(row["name"]):
+            bench.spi(row)
     if wanted("shm"):
         pair = {"module": "bench_shm", "workers": 2}
         for title, name, settings in (

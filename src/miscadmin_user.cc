@@ -10,24 +10,22 @@ extern "C" {
 #include "utils/builtins.h"
 }
 
+#include "bridge/catalog_lookup.hpp"
 #include "bridge/worker_session.hpp"
 
 namespace {
 
-Oid authenticated_user_id = InvalidOid, session_user_id = InvalidOid, current_user_id = InvalidOid;
+Oid authenticated_user_id = InvalidOid, session_user_id = InvalidOid;
+// outer_user_id is whom SET ROLE has made the worker, else the session user; the current user may differ for a while.
+Oid outer_user_id = InvalidOid, current_user_id = InvalidOid;
+bool role_is_set = false;
 bool authenticated_super = false, session_super = false;
 int security_context = 0;
 
 // One value that the upstream gives for a role; nullptr if there is no such role or no session. In the
 // current memory context.
 char* ask_about_role(const char* query, Oid role) {
-  char text[16];
-  snprintf(text, sizeof(text), "%u", role);
-  const char* value = text;
-  Oid type = OIDOID;
-  const bgw::RowSet* rows = bgw_session_lookup(query, 1, &type, &value);
-  if (rows == nullptr || rows->rows() == 0 || rows->is_null(0, 0)) return nullptr;
-  return pstrdup(rows->value(0, 0));
+  return bgw_have_session() ? bgw_catalog_text_by_oid("a role", query, role) : nullptr;
 }
 
 }  // namespace
@@ -41,7 +39,7 @@ Oid GetUserId(void) {
   return current_user_id;
 }
 Oid GetOuterUserId(void) {
-  return session_user_id;
+  return outer_user_id;
 }
 Oid GetSessionUserId(void) {
   return session_user_id;
@@ -56,17 +54,25 @@ bool GetAuthenticatedUserIsSuperuser(void) {
   return authenticated_super;
 }
 Oid GetCurrentRoleId(void) {
-  return InvalidOid;
+  return role_is_set ? outer_user_id : InvalidOid;
+}
+
+void SetCurrentRoleId(Oid roleid, bool is_superuser) {
+  role_is_set = OidIsValid(roleid);
+  if (!role_is_set && !OidIsValid(session_user_id)) return;
+  outer_user_id = current_user_id = role_is_set ? roleid : session_user_id;
 }
 
 void SetAuthenticatedUserId(Oid userid, bool is_superuser) {
-  authenticated_user_id = session_user_id = current_user_id = userid;
+  authenticated_user_id = session_user_id = outer_user_id = current_user_id = userid;
+  role_is_set = false;
   authenticated_super = session_super = is_superuser;
   security_context = 0;
 }
 
 void SetSessionAuthorization(Oid userid, bool is_superuser) {
-  session_user_id = current_user_id = userid;
+  session_user_id = userid;
+  if (!role_is_set) outer_user_id = current_user_id = userid;
   session_super = is_superuser;
 }
 

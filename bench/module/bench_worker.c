@@ -7,9 +7,12 @@
  */
 #include "postgres.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "access/xact.h"
+#include "bgworker/batch.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -19,6 +22,8 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 PG_MODULE_MAGIC;
@@ -51,6 +56,12 @@ static int	workers;
 static int	rounds;
 static int	lifetime_us;
 static char *query;
+static char *setup;
+static bool read_only;
+static bool argument;
+static bool savepoints;
+static int	batch;
+static int	warmup;
 static char *database;
 static shmem_request_hook_type previous_request_hook;
 static shmem_startup_hook_type previous_startup_hook;
@@ -126,6 +137,19 @@ _PG_init(void)
 							&lifetime_us, 0, 0, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("bench_worker.query", "The statement of the spi measurement.", NULL, &query,
 							   "SELECT 1", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("bench_worker.setup", "Statements that are run once before the spi measurement.", NULL,
+							   &setup, "", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("bench_worker.read_only", "Whether the statement is run as a read-only one.", NULL,
+							 &read_only, true, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("bench_worker.argument", "Whether the statement has a parameter $1, the round's number.",
+							 NULL, &argument, false, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("bench_worker.savepoints",
+							 "One transaction for all rounds, each in a subtransaction of its own.", NULL, &savepoints,
+							 false, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bench_worker.batch", "Rows of a batch that is one round of the spi measurement; 0: no batch.",
+							NULL, &batch, 0, 0, MAX_ROUNDS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bench_worker.warmup", "Rounds of the spi measurement that do not count.", NULL, &warmup,
+							200, 0, MAX_ROUNDS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("bench_worker.database", "The database of the spi measurement.", NULL, &database,
 							   "postgres", PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	if (!process_shared_preload_libraries_in_progress)
@@ -231,31 +255,129 @@ bench_idle_main(Datum arg)
 }
 
 static void
-one_transaction(void)
+begin(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (SPI_execute(query, true, 0) != SPI_OK_SELECT || SPI_processed < 1)
-		elog(ERROR, "unexpected result of the measured statement");
+}
+
+static void
+commit(void)
+{
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+static void
+one_statement(int round)
+{
+	int			code;
+
+	if (argument)
+	{
+		static SPIPlanPtr plan = NULL;
+		Oid			type = INT4OID;
+		Datum		value = Int32GetDatum(round);
+
+		if (plan == NULL)
+		{
+			plan = SPI_prepare(query, 1, &type);
+			SPI_keepplan(plan);
+		}
+		code = SPI_execute_plan(plan, &value, NULL, read_only, 0);
+	}
+	else
+		code = SPI_execute(query, read_only, 0);
+	if (code < 0 || SPI_processed < 1)
+		elog(ERROR, "unexpected result of the measured statement");
+}
+
+/* A round is a batch; with bench_worker.savepoints off, a transaction of its own. */
+static void
+one_batch(int round)
+{
+	Oid			type = INT4OID;
+	Datum	   *values = palloc(sizeof(Datum) * batch);
+
+	for (int i = 0; i < batch; i++)
+		values[i] = Int32GetDatum(round * batch + i);
+	if (bgworker_execute_batch(query, 1, &type, batch, values, NULL) != SPI_OK_UTILITY || SPI_processed != batch)
+		elog(ERROR, "unexpected result of the measured batch");
+	pfree(values);
+}
+
+static void
+one_round(int round)
+{
+	if (savepoints)
+	{
+		MemoryContext caller = CurrentMemoryContext;
+		ResourceOwner owner = CurrentResourceOwner;
+
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(caller);
+		one_statement(round);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		return;
+	}
+	begin();
+	if (batch > 0)
+		one_batch(round);
+	else
+		one_statement(round);
+	commit();
+}
+
+/* the highest the process's own memory has been, in kB, from the kernel */
+static long
+peak_memory(void)
+{
+	FILE	   *f = fopen("/proc/self/status", "r");
+	char		line[256];
+	long		kilobytes = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmHWM: %ld", &kilobytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kilobytes;
 }
 
 void
 bench_spi_main(Datum arg)
 {
 	int64		start;
+	long		before;
 
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(database, NULL, 0);
-	for (int i = 0; i < 200; i++)
-		one_transaction();
+	if (setup[0])
+	{
+		begin();
+		SPI_execute(setup, false, 0);
+		commit();
+	}
+	begin();
+	SPI_execute("SELECT 1", true, 0);
+	commit();
+	before = peak_memory();
+	elog(LOG, "bench connected %d pid", MyProcPid);
+	if (savepoints)
+		begin();
+	for (int i = 0; i < warmup; i++)
+		one_round(i);
 	start = now_ns();
 	for (int i = 0; i < rounds; i++)
-		one_transaction();
-	elog(LOG, "bench spi_transaction %.3f us", (now_ns() - start) / 1e3 / rounds);
+		one_round(warmup + i);
+	elog(LOG, "bench spi_transaction %.3f us", (now_ns() - start) / 1e3 / rounds / Max(batch, 1));
+	elog(LOG, "bench spi_memory %.3f MB", (peak_memory() - before) / 1024.0);
+	if (savepoints)
+		commit();
 	proc_exit(0);
 }

@@ -29,6 +29,7 @@ extern "C" {
 #include "utils/wait_event.h"
 }
 
+#include "access/xact_frame.hpp"
 #include "access/xact_internal.hpp"
 #include "bridge/worker_session.hpp"
 
@@ -48,27 +49,14 @@ bool bsysscan = false;
 
 }  // extern "C"
 
+namespace bgw::xact {
+
+TransactionFrame top_frame;
+TransactionFrame* current = &top_frame;
+SubTransactionId last_subid = InvalidSubTransactionId;
+MemoryContext abort_context = nullptr;
+
 namespace {
-
-enum class Work { none, in_progress, committing, aborted };
-
-enum class Block {
-  none,  // "DEFAULT"
-  started,
-  begin,
-  in_progress,
-  implicit_in_progress,
-  end,
-  abort,
-  abort_end,
-  abort_pending,
-  sub_in_progress,
-  sub_release,
-  sub_commit,
-  sub_abort,
-  sub_abort_end,
-  sub_abort_pending,
-};
 
 const char* block_name(Block block) {
   switch (block) {
@@ -106,42 +94,35 @@ const char* block_name(Block block) {
   return "UNKNOWN";
 }
 
-struct TransactionFrame {
-  Work work;
-  Block block;
-  SubTransactionId subid;
-  char* name;  // of a savepoint; nullptr for an internal subtransaction
-  int nest_level;
-  int guc_nest_level;
-  MemoryContext context;  // CurTransactionContext of this level
-  ResourceOwner owner;
-  Oid user_before;
-  int security_before;
-  bool read_only_before;
-  bool chain;
-  TransactionFrame* parent;
-};
-
-TransactionFrame top_frame;
-TransactionFrame* current = &top_frame;
-SubTransactionId last_subid = InvalidSubTransactionId;
-CommandId command_id = FirstCommandId;
-bool command_id_used = false;
-TimestampTz transaction_start, statement_start, transaction_stop;
-MemoryContext abort_context = nullptr;  // made ahead, so that aborting does not depend on memory being there
+}  // namespace
 
 [[noreturn]] void unexpected(int level, const char* function) {
   elog(level, "%s: unexpected state %s", function, block_name(current->block));
   pg_unreachable();
 }
 
-// The server's macros, in the form that C++20 takes for a volatile.
-void hold_interrupts() {
-  InterruptHoldoffCount = InterruptHoldoffCount + 1;
+void release_owner(ResourceOwner owner, bool commit, bool top) {
+  ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, commit, top);
+  ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, commit, top);
+  ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, commit, top);
 }
-void resume_interrupts() {
-  InterruptHoldoffCount = InterruptHoldoffCount - 1;
+
+void clean_after_error() {
+  LWLockReleaseAll();
+  pgstat_report_wait_end();
+  ConditionVariableCancelSleep();
+  PG_SETMASK(&UnBlockSig);
 }
+
+}  // namespace bgw::xact
+
+using namespace bgw::xact;
+
+namespace {
+
+CommandId command_id = FirstCommandId;
+bool command_id_used = false;
+TimestampTz transaction_start, statement_start, transaction_stop;
 
 // ---- the ends of the top level ----
 
@@ -181,12 +162,6 @@ void start_transaction() {
   s->work = Work::in_progress;
 }
 
-void release_owner(ResourceOwner owner, bool commit, bool top) {
-  ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, commit, top);
-  ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, commit, top);
-  ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, commit, top);
-}
-
 void forget_transaction() {
   if (MyProc) MyProc->lxid = InvalidLocalTransactionId;
   CurTransactionResourceOwner = TopTransactionResourceOwner = nullptr;
@@ -198,112 +173,6 @@ void forget_transaction() {
   top_frame.subid = InvalidSubTransactionId;
   XactIsoLevel = DefaultXactIsoLevel;
   XactReadOnly = DefaultXactReadOnly;
-}
-
-void pop_frame() {
-  TransactionFrame* gone = current;
-  current = gone->parent;
-  CurTransactionContext = current->context;
-  CurTransactionResourceOwner = CurrentResourceOwner = current->owner;
-  MemoryContextSwitchTo(CurTransactionContext);
-  if (gone->name) pfree(gone->name);
-  pfree(gone);
-}
-
-// ---- subtransactions ----
-
-void start_subtransaction(const char* name) {
-  TransactionFrame* s =
-      static_cast<TransactionFrame*>(MemoryContextAllocZero(TopTransactionContext, sizeof(TransactionFrame)));
-  s->name = name ? MemoryContextStrdup(TopTransactionContext, name) : nullptr;
-  s->parent = current;
-  s->subid = ++last_subid;
-  s->nest_level = current->nest_level + 1;
-  s->read_only_before = XactReadOnly;
-  GetUserIdAndSecContext(&s->user_before, &s->security_before);
-  s->context =
-      AllocSetContextCreateInternal(CurTransactionContext, "CurTransactionContext", ALLOCSET_DEFAULT_SIZES);
-  s->owner = ResourceOwnerCreate(current->owner, "SubTransaction");
-  current = s;
-  CurTransactionContext = s->context;
-  CurTransactionResourceOwner = CurrentResourceOwner = s->owner;
-  MemoryContextSwitchTo(CurTransactionContext);
-  s->guc_nest_level = NewGUCNestLevel();
-  bgw_session_begin_sub();
-  s->work = Work::in_progress;
-  s->block = Block::sub_in_progress;
-  bgw_call_subxact_callbacks(SUBXACT_EVENT_START_SUB, s->subid, s->parent->subid);
-}
-
-void commit_subtransaction() {
-  TransactionFrame* s = current;
-  bgw_call_subxact_callbacks(SUBXACT_EVENT_PRE_COMMIT_SUB, s->subid, s->parent->subid);
-  CommandCounterIncrement();
-  s->work = Work::committing;
-  bgw_session_release_sub();
-  AtSubCommit_Portals(s->subid, s->parent->subid, s->parent->nest_level, s->parent->owner);
-  bgw_call_subxact_callbacks(SUBXACT_EVENT_COMMIT_SUB, s->subid, s->parent->subid);
-  release_owner(s->owner, true, false);
-  AtEOXact_GUC(true, s->guc_nest_level);
-  AtEOSubXact_SPI(true, s->subid);
-  AtSubCommit_Snapshot(s->nest_level);
-  XactReadOnly = s->read_only_before;
-  CurrentResourceOwner = s->parent->owner;
-  ResourceOwnerDelete(s->owner);
-  s->owner = nullptr;
-  s->work = Work::none;
-  MemoryContext context = s->context;
-  CurTransactionContext = s->parent->context;
-  MemoryContextSwitchTo(CurTransactionContext);
-  // What the subtransaction left there belongs to its parent now.
-  if (MemoryContextIsEmpty(context)) MemoryContextDelete(context);
-  pop_frame();
-}
-
-// Steps common to both aborts that make the process fit to go on. Interrupts are held by the caller.
-void clean_after_error() {
-  LWLockReleaseAll();
-  pgstat_report_wait_end();
-  ConditionVariableCancelSleep();
-  PG_SETMASK(&UnBlockSig);
-}
-
-void abort_subtransaction() {
-  TransactionFrame* s = current;
-  hold_interrupts();
-  if (abort_context) MemoryContextSwitchTo(abort_context);
-  CurrentResourceOwner = s->owner;
-  clean_after_error();
-  if (s->work == Work::none) elog(WARNING, "AbortSubTransaction while in %s state", "DEFAULT");
-  s->work = Work::aborted;
-  SetUserIdAndSecContext(s->user_before, s->security_before);
-  if (s->owner) {
-    bgw_session_rollback_sub();
-    AtSubAbort_Portals(s->subid, s->parent->subid, s->owner, s->parent->owner);
-    bgw_call_subxact_callbacks(SUBXACT_EVENT_ABORT_SUB, s->subid, s->parent->subid);
-    release_owner(s->owner, false, false);
-    AtEOXact_GUC(false, s->guc_nest_level);
-    AtEOSubXact_SPI(false, s->subid);
-    AtSubAbort_Snapshot(s->nest_level);
-  }
-  XactReadOnly = s->read_only_before;
-  resume_interrupts();
-}
-
-void cleanup_subtransaction() {
-  TransactionFrame* s = current;
-  AtSubCleanup_Portals(s->subid);
-  CurrentResourceOwner = s->parent->owner;
-  CurTransactionResourceOwner = s->parent->owner;
-  if (s->owner) ResourceOwnerDelete(s->owner);
-  s->owner = nullptr;
-  if (abort_context) MemoryContextReset(abort_context);
-  MemoryContext context = s->context;
-  CurTransactionContext = s->parent->context;
-  MemoryContextSwitchTo(CurTransactionContext);
-  if (context) MemoryContextDelete(context);
-  s->work = Work::none;
-  pop_frame();
 }
 
 void commit_transaction() {
@@ -623,184 +492,6 @@ void AbortOutOfAnyTransaction(void) {
   }
   current->block = Block::none;
   MemoryContextSwitchTo(TopMemoryContext);
-}
-
-// ---- internal subtransactions ----
-
-void BeginInternalSubTransaction(const char* name) {
-  switch (current->block) {
-    case Block::started:
-    case Block::in_progress:
-    case Block::implicit_in_progress:
-    case Block::end:
-    case Block::sub_in_progress:
-      start_subtransaction(name);
-      break;
-    default:
-      unexpected(FATAL, "BeginInternalSubTransaction");
-  }
-}
-
-void ReleaseCurrentSubTransaction(void) {
-  if (current->block != Block::sub_in_progress) unexpected(ERROR, "ReleaseCurrentSubTransaction");
-  MemoryContextSwitchTo(CurTransactionContext);
-  commit_subtransaction();
-}
-
-void RollbackAndReleaseCurrentSubTransaction(void) {
-  switch (current->block) {
-    case Block::sub_in_progress:
-      abort_subtransaction();
-      break;
-    case Block::sub_abort:
-      break;
-    default:
-      unexpected(FATAL, "RollbackAndReleaseCurrentSubTransaction");
-  }
-  cleanup_subtransaction();
-}
-
-// ---- blocks, for modules that run utility statements of their own ----
-
-void BeginTransactionBlock(void) {
-  switch (current->block) {
-    case Block::started:
-    case Block::implicit_in_progress:
-      current->block = Block::begin;
-      break;
-    case Block::in_progress:
-    case Block::sub_in_progress:
-    case Block::abort:
-    case Block::sub_abort:
-      ereport(WARNING,
-              (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("there is already a transaction in progress")));
-      break;
-    default:
-      unexpected(FATAL, "BeginTransactionBlock");
-  }
-}
-
-bool EndTransactionBlock(bool chain) {
-  bool committed = false;
-  switch (current->block) {
-    case Block::in_progress:
-      current->block = Block::end;
-      committed = true;
-      break;
-    case Block::implicit_in_progress:
-    case Block::started:
-      if (chain)
-        ereport(ERROR, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-                        errmsg("%s can only be used in transaction blocks", "COMMIT AND CHAIN")));
-      ereport(WARNING,
-              (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg("there is no transaction in progress")));
-      if (current->block == Block::implicit_in_progress) current->block = Block::end;
-      committed = true;
-      break;
-    case Block::abort:
-      current->block = Block::abort_end;
-      break;
-    case Block::sub_in_progress:
-      for (TransactionFrame* s = current; s->parent != nullptr; s = s->parent) s->block = Block::sub_commit;
-      top_frame.block = Block::end;
-      committed = true;
-      break;
-    case Block::sub_abort:
-      for (TransactionFrame* s = current; s->parent != nullptr; s = s->parent)
-        s->block = s->block == Block::sub_abort ? Block::sub_abort_end : Block::sub_abort_pending;
-      top_frame.block = top_frame.block == Block::abort ? Block::abort_end : Block::abort_pending;
-      break;
-    default:
-      unexpected(FATAL, "EndTransactionBlock");
-  }
-  top_frame.chain = chain;
-  return committed;
-}
-
-void UserAbortTransactionBlock(bool chain) {
-  switch (current->block) {
-    case Block::in_progress:
-      current->block = Block::abort_pending;
-      break;
-    case Block::abort:
-      current->block = Block::abort_end;
-      break;
-    case Block::sub_in_progress:
-    case Block::sub_abort:
-      for (TransactionFrame* s = current; s->parent != nullptr; s = s->parent)
-        s->block = s->block == Block::sub_abort ? Block::sub_abort_end : Block::sub_abort_pending;
-      top_frame.block = top_frame.block == Block::abort ? Block::abort_end : Block::abort_pending;
-      break;
-    case Block::started:
-    case Block::implicit_in_progress:
-      if (chain)
-        ereport(ERROR, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-                        errmsg("%s can only be used in transaction blocks", "ROLLBACK AND CHAIN")));
-      ereport(WARNING,
-              (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg("there is no transaction in progress")));
-      current->block = Block::abort_pending;
-      break;
-    default:
-      unexpected(FATAL, "UserAbortTransactionBlock");
-  }
-  top_frame.chain = chain;
-}
-
-void BeginImplicitTransactionBlock(void) {
-  if (current->block == Block::started) current->block = Block::implicit_in_progress;
-}
-
-void EndImplicitTransactionBlock(void) {
-  if (current->block == Block::implicit_in_progress) current->block = Block::started;
-}
-
-void DefineSavepoint(const char* name) {
-  switch (current->block) {
-    case Block::in_progress:
-    case Block::sub_in_progress:
-      start_subtransaction(name);
-      break;
-    case Block::implicit_in_progress:
-      ereport(ERROR, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-                      errmsg("%s can only be used in transaction blocks", "SAVEPOINT")));
-      break;
-    default:
-      unexpected(FATAL, "DefineSavepoint");
-  }
-}
-
-// ---- what may run where ----
-
-void PreventInTransactionBlock(bool isTopLevel, const char* stmtType) {
-  if (IsTransactionBlock())
-    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-                    errmsg("%s cannot run inside a transaction block", stmtType)));
-  if (IsSubTransaction())
-    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-                    errmsg("%s cannot run inside a subtransaction", stmtType)));
-  if (!isTopLevel)
-    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-                    errmsg("%s cannot be executed from a function", stmtType)));
-  if (current->block != Block::none && current->block != Block::started)
-    elog(FATAL, "cannot prevent transaction chain");
-}
-
-static void check_in_block(bool is_top_level, int level, const char* statement) {
-  if (IsTransactionBlock() || IsSubTransaction() || !is_top_level) return;
-  ereport(level, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-                  errmsg("%s can only be used in transaction blocks", statement)));
-}
-
-void WarnNoTransactionBlock(bool isTopLevel, const char* stmtType) {
-  check_in_block(isTopLevel, WARNING, stmtType);
-}
-void RequireTransactionBlock(bool isTopLevel, const char* stmtType) {
-  check_in_block(isTopLevel, ERROR, stmtType);
-}
-
-bool IsInTransactionBlock(bool isTopLevel) {
-  return IsTransactionBlock() || IsSubTransaction() || !isTopLevel ||
-         (current->block != Block::none && current->block != Block::started);
 }
 
 }  // extern "C"

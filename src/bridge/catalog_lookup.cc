@@ -1,5 +1,13 @@
 // Look-ups run on the worker's session, in its transaction if it has one. They change nothing and count as
 // read-only. Scratch memory goes at once.
+//
+// Answers are kept until the transaction or a subtransaction ends, or a statement may have changed something:
+// whoever asks twice in between gets what the server's caches would give, without a round trip. Outside a
+// transaction nothing is kept.
+#include <optional>
+#include <string>
+#include <unordered_map>
+
 #include "core/session.hpp"
 
 extern "C" {
@@ -9,23 +17,67 @@ extern "C" {
 }
 
 #include "bridge/catalog_lookup.hpp"
+#include "bridge/critical.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
+
+namespace {
+
+using Answers = std::unordered_map<std::string, std::optional<std::string>>;
+
+// Only inside a CriticalScope.
+Answers& answers() {
+  static Answers kept;
+  return kept;
+}
+
+std::string make_key(const char* query, int nargs, const char* const* values) {
+  std::string key(query);
+  for (int i = 0; i < nargs; ++i) key.append(1, '\0').append(values[i] != nullptr ? values[i] : "\1");
+  return key;
+}
+
+// False: not known. Else *found is palloc'd, or nullptr.
+bool recall(const char* query, int nargs, const char* const* values, char** found) noexcept {
+  bgw::CriticalScope critical;
+  if (answers().empty()) return false;
+  auto it = answers().find(make_key(query, nargs, values));
+  if (it == answers().end()) return false;
+  *found = it->second ? pstrdup(it->second->c_str()) : nullptr;
+  return true;
+}
+
+void keep(const char* query, int nargs, const char* const* values, const char* found) noexcept {
+  constexpr std::size_t most = 1000;
+  bgw::CriticalScope critical;
+  if (!bgw::worker_session()->in_transaction()) return;
+  if (answers().size() >= most) answers().clear();
+  answers()[make_key(query, nargs, values)] = found ? std::optional<std::string>(found) : std::nullopt;
+}
+
+}  // namespace
+
+void bgw_forget_lookups() noexcept {
+  bgw::CriticalScope critical;
+  if (!answers().empty()) answers().clear();
+}
 
 char* bgw_catalog_text(const char* what, const char* query, int nargs, const Oid* types,
                        const char* const* values) {
   if (!bgw_have_session())
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("%s needs a database session, which this process does not have", what)));
+  char* found = nullptr;
+  if (recall(query, nargs, values, &found)) return found;
   MemoryContext outside = CurrentMemoryContext;
   MemoryContext scratch = AllocSetContextCreateInternal(outside, "catalog look-up", ALLOCSET_SMALL_SIZES);
   MemoryContextSwitchTo(scratch);
   const bgw::RowSet* rows = bgw_session_lookup(query, nargs, types, values);
-  char* found = nullptr;
   if (rows != nullptr && rows->rows() > 0 && !rows->is_null(0, 0))
     found = MemoryContextStrdup(outside, rows->value(0, 0));
   MemoryContextSwitchTo(outside);
   MemoryContextDelete(scratch);
+  keep(query, nargs, values, found);
   return found;
 }
 

@@ -12,3 +12,7 @@ Oid bgw_catalog_oid(const char* what, const char* query, int nargs, const Oid* t
 // The same for a single argument: a name or an OID.
 char* bgw_catalog_text_by_oid(const char* what, const char* query, Oid key);
 Oid bgw_catalog_oid_by_name(const char* what, const char* query, const char* key);
+
+// What has been looked up may not hold any more: called where a transaction or subtransaction ends, and before a
+// statement that may change something.
+void bgw_forget_lookups() noexcept;

@@ -12,7 +12,6 @@
 
 #include "bridge/wait.hpp"
 #include "core/session.hpp"
-#include "utils/timezone_internal.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -60,15 +59,6 @@ std::string quote_name(std::string_view name) {
     quoted.push_back(c);
   }
   return quoted + "\"";
-}
-
-std::string quote_text(std::string_view text) {
-  std::string quoted = "E'";
-  for (char c : text) {
-    if (c == '\'' || c == '\\') quoted.push_back(c);
-    quoted.push_back(c);
-  }
-  return quoted + "'";
 }
 
 // The same in palloc'd memory, for frames that may be left by a jump.
@@ -179,67 +169,49 @@ bool read_identity(Identity* id) noexcept {
 }
 
 // The settings of a role that the upstream would have applied to a connection of its own.
+std::string role_settings_text(const Identity* id, bool transaction_only) {
+  return std::string(
+             "SELECT pg_catalog.set_config(pg_catalog.split_part(c, '=', 1), "
+             "pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1), ") +
+         (transaction_only ? "true" : "false") +
+         ") FROM (SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE "
+         "s.setrole = " +
+         std::to_string(id->wanted_role) + " AND s.setdatabase IN (0, " + std::to_string(id->database) +
+         ") ORDER BY s.setdatabase) settings";
+}
+
 Step apply_role_settings(const Identity* id) noexcept {
   CriticalScope critical;
   std::vector<Request> requests;
-  requests.push_back(
-      plain("SELECT pg_catalog.set_config(pg_catalog.split_part(c, '=', 1), "
-            "pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1), false) "
-            "FROM (SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE "
-            "s.setrole = " +
-            std::to_string(id->wanted_role) + " AND s.setdatabase IN (0, " + std::to_string(id->database) +
-            ") ORDER BY s.setdatabase) settings"));
+  requests.push_back(plain(role_settings_text(id, false)));
   return opening->execute_outside(std::move(requests));
 }
 
-const char* message_threshold() {
-  // LOG is below NOTICE for a client: without this, RAISE LOG would not reach the worker's log.
-  switch (log_min_messages) {
-    case DEBUG5:
-      return "debug5";
-    case DEBUG4:
-      return "debug4";
-    case DEBUG3:
-      return "debug3";
-    case DEBUG2:
-      return "debug2";
-    case DEBUG1:
-      return "debug1";
-    default:
-      return "log";
-  }
+// How the session becomes the worker's: "SET [LOCAL]" and this.
+char* become_text(const Identity* id, bool other_role) {
+  if (!other_role) return nullptr;
+  return psprintf("%s %s", id->session_super ? "SESSION AUTHORIZATION" : "ROLE",
+                  quote_identifier_for_session(id->wanted_name));
 }
 
 // Timeouts that a worker is not subject to, and output that the host reads.
 Step set_up_session(const char* become) noexcept {
   CriticalScope critical;
-  int version = opening->server_version();
-  std::string date_style = opening->parameter("DateStyle");
-  std::size_t comma = date_style.find(", ");
-  std::string order = comma == std::string::npos ? "" : date_style.substr(comma);
-  std::string text = "SELECT ";
-  auto set = [&](const char* name, const std::string& value) {
-    if (text.size() > 7) text += ", ";
-    text.append("pg_catalog.set_config('")
-        .append(name)
-        .append("', ")
-        .append(quote_text(value))
-        .append(", false)");
-  };
-  set("statement_timeout", "0");
-  if (version >= 90600) set("idle_in_transaction_session_timeout", "0");
-  if (version >= 140000) set("idle_session_timeout", "0");
-  set("DateStyle", "ISO" + order);
-  set("IntervalStyle", "postgres");
-  set("extra_float_digits", version >= 120000 ? "1" : "3");
-  set("bytea_output", "hex");
-  set("client_min_messages", message_threshold());
-  std::string encoding = opening->parameter("server_encoding");
-  if (!encoding.empty() && encoding != opening->parameter("client_encoding")) set("client_encoding", encoding);
   std::vector<Request> requests;
-  requests.push_back(plain(std::move(text)));
-  if (become) requests.push_back(plain(become));
+  requests.push_back(plain(session_set_up_text(*opening, false)));
+  if (become) requests.push_back(plain(std::string("SET ") + become));
   return opening->execute_outside(std::move(requests));
+}
+
+// The same for each transaction anew: behind a pooler in transaction mode what is set for the session would be
+// somebody else's next.
+void set_up_transactions(const Identity* id, bool role_settings, const char* become) noexcept {
+  CriticalScope critical;
+  std::vector<std::string> statements;
+  if (role_settings) statements.push_back(role_settings_text(id, true));
+  statements.push_back(session_set_up_text(*opening, true));
+  if (become) statements.push_back(std::string("SET LOCAL ") + become);
+  opening->set_preamble(std::move(statements));
 }
 
 // The wake-up channels, one statement each; none configured: nothing to do.
@@ -261,44 +233,6 @@ Step listen_step() noexcept {
   }
   if (requests.empty()) return Step::done;
   return opening->execute_outside(std::move(requests));
-}
-
-struct Reported {
-  char date_style[64], interval_style[64], time_zone[256];
-};
-
-void read_reported(Reported* r) noexcept {
-  CriticalScope critical;
-  strlcpy(r->date_style, opening->parameter("DateStyle").c_str(), sizeof(r->date_style));
-  strlcpy(r->interval_style, opening->parameter("IntervalStyle").c_str(), sizeof(r->interval_style));
-  strlcpy(r->time_zone, opening->parameter("TimeZone").c_str(), sizeof(r->time_zone));
-}
-
-// How values are printed by this process is how the session would have printed them.
-void follow_reported(const Reported* r) {
-  const struct {
-    const char* name;
-    const char* value;
-  } settings[] = {
-      {"DateStyle", r->date_style}, {"IntervalStyle", r->interval_style}, {"TimeZone", r->time_zone}};
-  for (const auto& s : settings)
-    if (s.value[0] != '\0')
-      (void)set_config_option(s.name, s.value, PGC_SUSET, PGC_S_DATABASE_USER, GUC_ACTION_SET, true, WARNING,
-                              false);
-  if (r->time_zone[0] != '\0' && !bgw_set_session_timezone(r->time_zone))
-    ereport(WARNING,
-            (errmsg("time zone \"%s\" of the upstream session is not known to the host", r->time_zone)));
-  DateStyle = strstr(r->date_style, "SQL")        ? USE_SQL_DATES
-              : strstr(r->date_style, "German")   ? USE_GERMAN_DATES
-              : strstr(r->date_style, "Postgres") ? USE_POSTGRES_DATES
-                                                  : USE_ISO_DATES;
-  DateOrder = strstr(r->date_style, "DMY")   ? DATEORDER_DMY
-              : strstr(r->date_style, "YMD") ? DATEORDER_YMD
-                                             : DATEORDER_MDY;
-  IntervalStyle = strcmp(r->interval_style, "postgres_verbose") == 0 ? INTSTYLE_POSTGRES_VERBOSE
-                  : strcmp(r->interval_style, "sql_standard") == 0   ? INTSTYLE_SQL_STANDARD
-                  : strcmp(r->interval_style, "iso_8601") == 0       ? INTSTYLE_ISO_8601
-                                                                     : INTSTYLE_POSTGRES;
 }
 
 void rollback_at_exit(int code, Datum arg) {
@@ -439,12 +373,14 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
                       errdetail("User does not have CONNECT privilege.")));
     other_role = id.wanted_role != id.session_role;
   }
-  if (other_role && id.session_super) {
-    finish_opening(apply_role_settings(&id));
-    fatal_if_failed("applying the settings of the worker's role");
-    become = psprintf("SET SESSION AUTHORIZATION %s", quote_identifier_for_session(id.wanted_name));
-  } else if (other_role && id.member) {
-    become = psprintf("SET ROLE %s", quote_identifier_for_session(id.wanted_name));
+  const bool pooled = prepare_threshold == 0;
+  const bool role_settings = other_role && id.session_super;
+  if (other_role && (id.session_super || id.member)) {
+    if (role_settings && !pooled) {
+      finish_opening(apply_role_settings(&id));
+      fatal_if_failed("applying the settings of the worker's role");
+    }
+    become = become_text(&id, other_role);
   } else if (other_role) {
     drop_opening();
     finish_opening(open_step(dbname, id.wanted_name));
@@ -460,12 +396,16 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
                        id.wanted_name, id.session_name)));
   }
 
-  Reported reported;
-  read_reported(&reported);
-  finish_opening(set_up_session(become));
+  ReportedSettings reported;
+  read_reported_settings(*opening, &reported);
+  if (pooled) {
+    set_up_transactions(&id, role_settings, become);
+  } else {
+    finish_opening(set_up_session(become));
+  }
   fatal_if_failed("setting up the worker's session");
   set_globals(&id, other_role);
-  follow_reported(&reported);
+  begin_following_settings(*opening, &reported);
 
   if (wake_channels_wanted()) {
     finish_opening(listen_step());
@@ -477,7 +417,7 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
       fatal_if_failed("listening on bgworkerd.wake_channels");
     }
   }
-  install_worker_session(opening);
+  install_worker_session(opening, become != nullptr && !id.session_super);
   before_shmem_exit(rollback_at_exit, 0);
   if (wake_channels_wanted()) bgw_session_watch_notifications();
   session_report_notices();

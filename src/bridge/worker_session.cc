@@ -19,6 +19,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/catalog_lookup.hpp"
 #include "bridge/critical.hpp"
 #include "bridge/server_message.hpp"
 #include "bridge/worker_session.hpp"
@@ -32,6 +33,9 @@ Session* session = nullptr;
 
 // The role that statements run as on the upstream; InvalidOid: not known, must be set before the next one.
 Oid remote_user = InvalidOid;
+
+// The worker's own role was taken by SET ROLE when it connected.
+bool became_by_role = false;
 
 constexpr int cancel_limit_ms = 1000;     // for a cancel request to be delivered
 constexpr int exit_cancel_limit_ms = 30;  // the same when the process is about to end
@@ -81,6 +85,17 @@ Step start_step(const BgwRun* run, Start start) noexcept {
   return Step::done;
 }
 
+Step start_batch(const BgwRun* run, int rows, const char* const* values) noexcept {
+  CriticalScope critical;
+  std::vector<std::vector<std::optional<std::string>>> batch(static_cast<std::size_t>(rows));
+  for (auto& row : batch) {
+    row.reserve(static_cast<std::size_t>(run->nargs));
+    for (int i = 0; i < run->nargs; ++i, ++values)
+      row.push_back(*values ? std::optional<std::string>(*values) : std::nullopt);
+  }
+  return session->execute_batch(make_request(run), std::move(batch));
+}
+
 Step resume_step() noexcept {
   CriticalScope critical;
   return session->resume();
@@ -88,8 +103,7 @@ Step resume_step() noexcept {
 
 void stop_statement(int limit_ms) noexcept {
   CriticalScope critical;
-  session->cancel(limit_ms);
-  session->drain(drain_limit_ms);
+  session->stop(limit_ms, drain_limit_ms);
 }
 
 std::optional<BgwMessage> next_notice() noexcept {
@@ -130,8 +144,9 @@ Session* worker_session() noexcept {
   return session;
 }
 
-void install_worker_session(Session* ready) noexcept {
+void install_worker_session(Session* ready, bool by_role) noexcept {
   session = ready;
+  became_by_role = by_role;
 }
 
 void session_serve_interrupt() {
@@ -178,8 +193,15 @@ void make_ready() {
   if (session->under_way()) stop_statement(cancel_limit_ms);
 }
 
+void must_be_in_transaction(const char* complaint) {
+  if (session->in_transaction()) return;
+  ereport(FATAL, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg_internal("%s", complaint),
+                  errhint("Call StartTransactionCommand() first.")));
+}
+
 void conclude(int position_offset) {
   if (session->failure()) remote_user = InvalidOid;
+  follow_reported_settings();
   session_report_notices();
   if (session->failure()) session_raise_failure(position_offset);
   check_deferred_exit();
@@ -233,24 +255,29 @@ bool bgw_have_session(void) {
 
 const RowSet* bgw_session_run(const BgwRun* run, bool* too_many) {
   make_ready();
-  if (!session->in_transaction())
-    ereport(FATAL,
-            (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION), errmsg("a statement was run outside a transaction"),
-             errhint("Call StartTransactionCommand() first.")));
+  must_be_in_transaction("a statement was run outside a transaction");
   RowsHolder* holder = static_cast<RowsHolder*>(palloc(sizeof(RowsHolder)));
   follow_user();
+  if (!run->read_only) bgw_forget_lookups();
   session_wait(start_step(run, Start::run));
   conclude(run->position_offset);
   if (too_many) *too_many = session->too_many();
   return adopt_rows(holder);
 }
 
+uint64 bgw_session_run_batch(const BgwRun* run, int rows, const char* const* values) {
+  make_ready();
+  must_be_in_transaction("a statement was run outside a transaction");
+  follow_user();
+  bgw_forget_lookups();
+  session_wait(start_batch(run, rows, values));
+  conclude(run->position_offset);
+  return session->batch_affected();
+}
+
 void bgw_session_prepare(const BgwRun* run) {
   make_ready();
-  if (!session->in_transaction())
-    ereport(FATAL, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-                    errmsg("a statement was prepared outside a transaction"),
-                    errhint("Call StartTransactionCommand() first.")));
+  must_be_in_transaction("a statement was prepared outside a transaction");
   follow_user();
   session_wait(start_step(run, Start::prepare));
   conclude(run->position_offset);
@@ -275,9 +302,10 @@ const RowSet* bgw_session_lookup(const char* text, int nargs, const Oid* argtype
 
 void bgw_session_begin(void) {
   if (!session) return;
+  bgw_forget_lookups();
   CriticalScope critical;
   session->begin();
-  remote_user = GetSessionUserId();
+  remote_user = GetOuterUserId();
 }
 
 void bgw_session_begin_sub(void) {
@@ -294,14 +322,16 @@ void bgw_session_release_sub(void) {
 
 void bgw_session_rollback_sub(void) {
   if (!session) return;
+  bgw_forget_lookups();
   if (session->under_way()) stop_statement(cancel_limit_ms);
   CriticalScope critical;
   session->rollback_sub();
-  if (remote_user != GetSessionUserId()) remote_user = InvalidOid;
+  if (remote_user != GetOuterUserId()) remote_user = InvalidOid;
 }
 
 void bgw_session_rollback(void) {
   if (!session) return;
+  bgw_forget_lookups();
   CriticalScope critical;
   // With the process ending, nobody waits for a statement to stop: the connection goes.
   if (session->under_way()) {
@@ -309,8 +339,7 @@ void bgw_session_rollback(void) {
       if (!session->committing()) session->cancel(exit_cancel_limit_ms);
       session->close();
     } else {
-      session->cancel(cancel_limit_ms);
-      session->drain(drain_limit_ms);
+      session->stop(cancel_limit_ms, drain_limit_ms);
     }
   }
   session->rollback();
@@ -318,6 +347,7 @@ void bgw_session_rollback(void) {
 
 void bgw_session_commit(void) {
   if (!session) return;
+  bgw_forget_lookups();
   if (session->under_way()) stop_statement(cancel_limit_ms);
   // A commit is not cancelled half-way. Only the end of the process interrupts the wait for its outcome.
   InterruptHoldoffCount = InterruptHoldoffCount + 1;
@@ -329,6 +359,11 @@ void bgw_session_commit(void) {
   InterruptHoldoffCount = InterruptHoldoffCount - 1;
   clear_rows_of_commit();
   conclude(0);
+}
+
+void bgw_session_role_changed(void) {
+  // Without a role the upstream goes back to whom it was connected as, which may not be whom the worker is.
+  remote_user = OidIsValid(GetCurrentRoleId()) || !became_by_role ? GetUserId() : InvalidOid;
 }
 
 void bgw_session_watch_notifications(void) {

@@ -27,6 +27,11 @@ struct BgwRun {
 // session, no transaction or no connection any more.
 const bgw::RowSet* bgw_session_run(const BgwRun* run, bool* too_many);
 
+// Runs it once for each of `rows` rows of run->nargs values, in one round trip; the values of a row follow those
+// of the one before, run->values is not used. Returns the sum of the counts of affected rows. Raises as
+// bgw_session_run; nothing of the batch is left then.
+uint64 bgw_session_run_batch(const BgwRun* run, int rows, const char* const* values);
+
 // Parses and analyses only.
 void bgw_session_prepare(const BgwRun* run);
 
@@ -43,6 +48,14 @@ void bgw_session_release_sub(void);
 void bgw_session_rollback_sub(void);
 void bgw_session_rollback(void);
 void bgw_session_commit(void);  // raises as bgw_session_run
+
+// A SET or RESET TIME ZONE has run on the upstream: the zone it reports becomes this process's.
+void bgw_session_follow_settings(bool local);
+// Puts the session's own settings back (core: session_set_up_text), in the current transaction.
+void bgw_session_set_up_again(void);
+
+// SET ROLE has run on the upstream: who statements run as there is to be made sure of.
+void bgw_session_role_changed(void);
 
 // From now on notifications set MyLatch while the process waits for its latch.
 void bgw_session_watch_notifications(void);

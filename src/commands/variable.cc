@@ -1,8 +1,9 @@
-// commands/variable.h: the check, assign and show hooks of time zones and date styles. Hooks run wherever
+// commands/variable.h: the check, assign and show hooks of time zones, date styles and the role. Hooks run wherever
 // settings change; what a check hook found out travels to the assign hook in a malloc'd "extra".
 #include <cstdlib>
 #include <cstring>
 
+#include "core/session.hpp"
 #include "utils/guc_internal.hpp"
 
 extern "C" {
@@ -13,8 +14,11 @@ extern "C" {
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/acl.h"
 #include "utils/varlena.h"
 }
+
+#include "bridge/worker_session.hpp"
 
 namespace {
 
@@ -192,4 +196,39 @@ extern "C" void assign_log_timezone(const char* newval, void* extra) {
 extern "C" const char* show_log_timezone(void) {
   const char* name = log_timezone != nullptr ? pg_get_timezone_name(log_timezone) : nullptr;
   return name != nullptr ? name : "unknown";
+}
+
+namespace {
+
+struct RoleSetting {
+  Oid oid;  // InvalidOid: none
+};
+
+}  // namespace
+
+extern "C" bool check_role(char** newval, void** extra, GucSource source) {
+  RoleSetting setting = {InvalidOid};
+  if (strcmp(*newval, "none") != 0) {
+    if (!bgw_have_session()) {
+      GUC_check_errmsg("cannot set role \"%s\" without a database session", *newval);
+      return false;
+    }
+    setting.oid = get_role_oid(*newval, true);
+    if (!OidIsValid(setting.oid)) {
+      GUC_check_errcode(ERRCODE_UNDEFINED_OBJECT);
+      GUC_check_errmsg("role \"%s\" does not exist", *newval);
+      return false;
+    }
+  }
+  *extra = guc_allocate(sizeof(RoleSetting));
+  *static_cast<RoleSetting*>(*extra) = setting;
+  return true;
+}
+
+extern "C" void assign_role(const char* newval, void* extra) {
+  SetCurrentRoleId(static_cast<const RoleSetting*>(extra)->oid, false);
+}
+
+extern "C" const char* show_role(void) {
+  return OidIsValid(GetCurrentRoleId()) && role_string != nullptr ? role_string : "none";
 }

@@ -178,8 +178,11 @@ int Session::socket() const {
 int Session::server_version() const {
   return conn_ ? PQserverVersion(conn_) : 0;
 }
+const char* Session::reported(const char* name) const {
+  return conn_ ? PQparameterStatus(conn_, name) : nullptr;
+}
 std::string Session::parameter(const char* name) const {
-  const char* value = conn_ ? PQparameterStatus(conn_, name) : nullptr;
+  const char* value = reported(name);
   return value ? value : "";
 }
 
@@ -291,15 +294,18 @@ bool Session::send(Role role, const char* text, const Request* params) {
   return true;
 }
 
-bool Session::send_named(const PreparedCache::Entry& entry, const Request& request) {
-  std::vector<const char*> values;
-  for (const auto& value : request.values) values.push_back(value ? value->c_str() : nullptr);
-  if (PQsendQueryPrepared(conn_, entry.name.c_str(), static_cast<int>(values.size()), values.data(), nullptr,
-                          nullptr, 0) != 1) {
+// entry nullptr: the unnamed prepared statement.
+bool Session::send_named(Role role, const PreparedCache::Entry* entry,
+                         const std::vector<std::optional<std::string>>& values) {
+  std::vector<const char*> texts;
+  texts.reserve(values.size());
+  for (const auto& value : values) texts.push_back(value ? value->c_str() : nullptr);
+  if (PQsendQueryPrepared(conn_, entry ? entry->name.c_str() : "", static_cast<int>(texts.size()), texts.data(),
+                          nullptr, nullptr, 0) != 1) {
     lose(PQerrorMessage(conn_));
     return false;
   }
-  in_flight_.push_back({Role::statement, entry.key, false});
+  in_flight_.push_back({role, entry ? entry->key : std::string(), false});
   return true;
 }
 
@@ -364,6 +370,9 @@ void Session::take_result(Item& item, pg_result* result) {
   if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
     if (item.role == Role::prepare) {
       if (auto* entry = cache_.find(item.cache_key)) entry->prepared = true;
+      PQclear(result);
+    } else if (item.role == Role::batch) {
+      batch_affected_ += std::strtoull(PQcmdTuples(result), nullptr, 10);
       PQclear(result);
     } else if (item.role == Role::statement || item.role == Role::commit) {
       rows_ = RowSet(result);

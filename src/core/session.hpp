@@ -123,6 +123,7 @@ class Session {
   int socket() const;
   int server_version() const;                     // 150020
   std::string parameter(const char* name) const;  // a reported parameter of the session, "" if unknown
+  const char* reported(const char* name) const;   // the same as it stands, nullptr if unknown or not connected
   const std::string& database() const { return database_; }
   const std::string& user() const { return user_; }
 
@@ -136,12 +137,20 @@ class Session {
   void rollback_sub() noexcept;  // sent, not waited for
   void rollback() noexcept;      // sent, not waited for; also ends all subtransactions
   Step commit();                 // waits for the answer unless every statement was read_only
-  // The setting bgworkerd.statement_savepoints.
+  // Statements that follow every BEGIN in its packet: behind a pooler in transaction mode, where nothing that is
+  // set for the session stays.
+  void set_preamble(std::vector<std::string> statements) { preamble_ = std::move(statements); }
+  // Whether a failed statement leaves the transaction usable; tests and measurements switch it off.
   void set_statement_savepoints(bool on) { statement_savepoints_ = on; }
   void set_prepare_threshold(int threshold) { cache_.set_threshold(threshold); }
 
   // ---- statements; inside a transaction unless `outside` ----
   Step execute(Request request);
+  // Runs one statement once for each row of parameter values, all in one round trip; request.values are not
+  // used. Rows that the statement returns are dropped; batch_affected() is the sum of the counts. Fails as a
+  // whole with the first error.
+  Step execute_batch(Request request, std::vector<std::vector<std::optional<std::string>>> rows);
+  std::uint64_t batch_affected() const { return batch_affected_; }
   // Parses and analyses without running. The statement stays prepared if the cache wants it.
   Step prepare(Request request);
   // Runs several statements outside any transaction, each on its own, all in one round trip, and keeps the
@@ -156,6 +165,8 @@ class Session {
   // Waits up to `limit_ms` for what is under way to end, deaf to interrupts; false: it did not, and the
   // session has been closed.
   bool drain(int limit_ms) noexcept;
+  // Cancels, again and again, until what is under way has ended; after `limit_ms` as drain().
+  bool stop(int cancel_limit_ms, int limit_ms) noexcept;
   bool busy() const { return !in_flight_.empty(); }
   // An operation was interrupted and neither resumed to its end nor drained.
   bool under_way() const { return operation_ != Operation::none; }
@@ -178,8 +189,8 @@ class Session {
   PreparedCache& cache() { return cache_; }
 
  private:
-  enum class Role { control, prepare, statement, limit_open, limit_close, commit, background, sync };
-  enum class Operation { none, connect, statement, prepare, commit, outside };
+  enum class Role { control, prepare, statement, batch, limit_open, limit_close, commit, background, sync };
+  enum class Operation { none, connect, statement, batch, prepare, commit, outside };
   struct Item {
     Role role;
     std::string cache_key;  // of a prepare
@@ -191,13 +202,15 @@ class Session {
   };
 
   bool send(Role role, const char* text, const Request* params = nullptr);
-  bool send_named(const PreparedCache::Entry& entry, const Request& request);
+  bool send_named(Role role, const PreparedCache::Entry* entry,
+                  const std::vector<std::optional<std::string>>& values);
   bool send_sync();
   void compose();
   void compose_prefix();
   Step start();
   Step pump();
   Step connect_more();
+  bool finish_within(int limit_ms) noexcept;
   void take_result(Item& item, pg_result* result);
   void settle_statement();
   void settle_failure();
@@ -212,6 +225,7 @@ class Session {
   pg_conn* conn_ = nullptr;
   bool lost_ = false;
   bool statement_savepoints_ = true;
+  std::vector<std::string> preamble_;
   Operation operation_ = Operation::none;
   std::deque<Item> in_flight_;
   std::string database_, user_;
@@ -224,7 +238,8 @@ class Session {
 
   // The operation under way.
   Request request_;
-  std::vector<Request> outside_;
+  std::vector<std::vector<std::optional<std::string>>> batch_rows_;
+  std::uint64_t batch_affected_ = 0;
   std::string prepared_key_;     // the cache entry this request runs with, "" if none
   bool with_savepoint_ = false;  // the statement runs inside its own savepoint
   bool keep_savepoint_ = false;  // which stays until the row count is known

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -60,7 +61,7 @@ void Session::cancel(int limit_ms) noexcept {
   job->finished.wait_for(lock, std::chrono::milliseconds(limit_ms), [&] { return job->done; });
 }
 
-bool Session::drain(int limit_ms) noexcept {
+bool Session::finish_within(int limit_ms) noexcept {
   if (!busy()) return true;
   static thread_local std::int64_t deadline;
   deadline = deadline_after_ms(limit_ms);
@@ -74,8 +75,25 @@ bool Session::drain(int limit_ms) noexcept {
   };
   Step step = resume();
   wait_ = saved;
-  if (step == Step::interrupted) close();
   return step == Step::done;
+}
+
+bool Session::drain(int limit_ms) noexcept {
+  if (finish_within(limit_ms)) return true;
+  close();
+  return false;
+}
+
+bool Session::stop(int cancel_limit_ms, int limit_ms) noexcept {
+  // A request that overtakes the statement finds nothing to stop, so it is made again until something stops.
+  constexpr int first_pause_ms = 50, longest_pause_ms = 1000;
+  const std::int64_t deadline = deadline_after_ms(limit_ms);
+  for (int pause = first_pause_ms;; pause = std::min(2 * pause, longest_pause_ms)) {
+    cancel(cancel_limit_ms);
+    const std::int64_t left = (deadline - monotonic_ns()) / nanoseconds_per_millisecond;
+    if (left <= pause) return drain(static_cast<int>(std::max<std::int64_t>(left, 1)));
+    if (finish_within(pause)) return true;
+  }
 }
 
 }  // namespace bgw

@@ -143,6 +143,8 @@ void Session::compose_prefix() {
   for (std::size_t i = 0; i < levels_.size() && !lost_; ++i) {
     if (levels_[i].sent) continue;
     send(Role::control, i == 0 ? begin_text().c_str() : ("SAVEPOINT " + savepoint_name(i)).c_str());
+    if (i == 0)
+      for (const std::string& statement : preamble_) send(Role::control, statement.c_str());
     levels_[i].sent = true;
   }
 }
@@ -163,7 +165,8 @@ void Session::compose() {
   }
   bool by_cursor = request_.row_limit > 0 && request_.limit_by_cursor && operation_ == Operation::statement;
   if (by_cursor) entry = nullptr;
-  if (!lost_ && (operation_ == Operation::prepare || (entry && !entry->prepared))) {
+  bool parse = operation_ == Operation::prepare || (operation_ == Operation::batch && !entry);
+  if (!lost_ && (parse || (entry && !entry->prepared))) {
     if (PQsendPrepare(conn_, entry ? entry->name.c_str() : "", request_.text.c_str(),
                       static_cast<int>(request_.types.size()), request_.types.data()) != 1) {
       lose(PQerrorMessage(conn_));
@@ -179,11 +182,14 @@ void Session::compose() {
            ("FETCH FORWARD " + std::to_string(request_.row_limit) + " FROM bgw_limit").c_str());
       send(Role::limit_close, "CLOSE bgw_limit");
     } else if (entry) {
-      send_named(*entry, request_);
+      send_named(Role::statement, entry, request_.values);
     } else {
       send(Role::statement, request_.text.c_str(), &request_);
     }
   }
+  if (operation_ == Operation::batch)
+    for (std::size_t i = 0; i < batch_rows_.size() && !lost_; ++i)
+      send_named(Role::batch, entry, batch_rows_[i]);
   if (with_savepoint_ && !keep_savepoint_) send(Role::control, "RELEASE SAVEPOINT bgw_s");
   send_sync();
 }
@@ -191,6 +197,13 @@ void Session::compose() {
 Step Session::execute(Request request) {
   request_ = std::move(request);
   operation_ = Operation::statement;
+  return start();
+}
+
+Step Session::execute_batch(Request request, std::vector<std::vector<std::optional<std::string>>> rows) {
+  request_ = std::move(request);
+  batch_rows_ = std::move(rows);
+  operation_ = Operation::batch;
   return start();
 }
 
@@ -205,6 +218,7 @@ Step Session::start() {
   rows_ = RowSet();
   too_many_ = false;
   retried_ = false;
+  batch_affected_ = 0;
   if (!conn_ || lost_) {
     lost_ = false;
     lose("there is no connection to the upstream server");
@@ -233,6 +247,7 @@ Step Session::resume() {
         settle_commit();
         break;
       case Operation::statement:
+      case Operation::batch:
       case Operation::prepare:
         if (failure_ && failure_->kind == Failure::Kind::statement && retry_with_new_plan()) continue;
         settle_statement();
@@ -264,6 +279,7 @@ bool Session::retry_with_new_plan() {
   if (doomed_) return false;
   failure_.reset();
   rows_ = RowSet();
+  batch_affected_ = 0;
   compose();
   return true;
 }
@@ -277,7 +293,7 @@ void Session::settle_statement() {
       settle_failure();
       rows_ = RowSet();
     }
-  } else if (operation_ == Operation::statement) {
+  } else if (operation_ == Operation::statement || operation_ == Operation::batch) {
     if (!request_.read_only) all_read_only_ = false;
     if (request_.drops_prepared) cache_.forget_all();
     if (request_.row_limit > 0 && !request_.limit_by_cursor && rows_.has_rows() &&

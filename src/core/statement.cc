@@ -246,7 +246,77 @@ std::string refused_in_block(const std::string& node, const Json& body) {
   return "";
 }
 
-void describe(Statement& s, const std::string& node, const Json& body) {
+// An integer literal of SET. The library's JSON has no value for zero and negative ones, so they are read from
+// the text.
+std::string integer_literal(const Json& constant, std::string_view text) {
+  const Json& node = constant.at("ival");
+  if (auto it = node.find("ival"); it != node.end() && it->is_number_integer())
+    return std::to_string(it->get<long>());
+  std::string number;
+  for (std::size_t at = static_cast<std::size_t>(constant.value("location", 0)); at < text.size(); ++at) {
+    char c = text[at];
+    if (c == '-' || std::isdigit(static_cast<unsigned char>(c))) {
+      number.push_back(c);
+    } else if (!std::isspace(static_cast<unsigned char>(c)) && c != '+') {
+      break;
+    } else if (!number.empty() && number != "-") {
+      break;
+    }
+  }
+  return number;
+}
+
+// A name as an element of a list setting: quoted unless it reads the same without.
+std::string list_element(const std::string& name) {
+  bool plain = !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0]));
+  for (char c : name)
+    plain = plain && (c == '_' || std::islower(static_cast<unsigned char>(c)) ||
+                      std::isdigit(static_cast<unsigned char>(c)));
+  if (plain) return name;
+  std::string quoted = "\"";
+  for (char c : name) {
+    if (c == '"') quoted.push_back('"');
+    quoted.push_back(c);
+  }
+  return quoted + "\"";
+}
+
+void describe_setting(Statement& s, const Json& body, std::string_view text) {
+  std::string kind = text_of(body, "kind");
+  s.set_local = flag_of(body, "is_local");
+  if (kind == "VAR_RESET_ALL") {
+    s.setting = SettingAction::reset_all;
+  } else if (kind == "VAR_RESET" || kind == "VAR_SET_DEFAULT") {
+    s.setting = SettingAction::reset;
+  } else if (kind == "VAR_SET_VALUE") {
+    s.setting = SettingAction::set;
+    s.set_value_known = true;
+    bool list_of_names = s.set_name == "search_path" || s.set_name == "temp_tablespaces";
+    auto args = body.find("args");
+    if (args == body.end()) return;
+    for (const Json& argument : *args) {
+      if (!s.set_value.empty()) s.set_value += ", ";
+      auto constant = argument.find("A_Const");
+      if (constant == argument.end()) {
+        s.set_value_known = false;  // SET TIME ZONE INTERVAL ...
+        return;
+      }
+      if (auto word = constant->find("sval"); word != constant->end()) {
+        std::string value = text_of(*word, "sval");
+        s.set_value += list_of_names ? list_element(value) : value;
+      } else if (auto real = constant->find("fval"); real != constant->end()) {
+        s.set_value += text_of(*real, "fval");
+      } else if (constant->contains("ival")) {
+        s.set_value += integer_literal(*constant, text);
+      } else {
+        s.set_value_known = false;
+        return;
+      }
+    }
+  }
+}
+
+void describe(Statement& s, const std::string& node, const Json& body, std::string_view text) {
   TreeFacts facts;
   walk(body, facts);
   s.max_param = facts.max_param;
@@ -296,9 +366,14 @@ void describe(Statement& s, const std::string& node, const Json& body) {
     } else if (node == "VariableSetStmt") {
       s.is_explicit_set = true;
       s.set_name = text_of(body, "name");
+      describe_setting(s, body, text);
     }
-    if (node == "DeclareCursorStmt") s.cursor_name = text_of(body, "portalname");
-    if (node == "VariableShowStmt") s.set_name = text_of(body, "name");
+    if (node == "DeclareCursorStmt" || node == "ClosePortalStmt") s.cursor_name = text_of(body, "portalname");
+    s.closes_cursor = node == "ClosePortalStmt";
+    if (node == "VariableShowStmt") {
+      s.set_name = text_of(body, "name");
+      s.setting = SettingAction::show;
+    }
   }
   static const char* const without_snapshot[] = {
       "TransactionStmt", "LockStmt",   "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt",
@@ -392,7 +467,7 @@ ParsedText parse_statements(std::string_view text) {
     auto node = raw_stmt.find("stmt");
     if (node == raw_stmt.end() || !node->is_object() || node->empty()) continue;
     Statement s;
-    describe(s, node->begin().key(), node->begin().value());
+    describe(s, node->begin().key(), node->begin().value(), text);
     s.text = std::string(text.substr(start, length));
     s.offset = count_characters(text.substr(0, start));
     if (s.max_param > 0) {

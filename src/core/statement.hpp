@@ -29,6 +29,9 @@ enum class StatementKind {
   unknown,       // our parser does not understand it
 };
 
+// What a SET, RESET or SHOW does.
+enum class SettingAction { none, set, reset, reset_all, show };
+
 struct Statement {
   StatementKind kind = StatementKind::unknown;
   std::string text;        // this statement alone, without the semicolon
@@ -40,12 +43,17 @@ struct Statement {
   bool needs_snapshot = true;
   bool drops_prepared = false;      // DISCARD ALL/PLANS, DEALLOCATE: our prepared statements may be gone
   bool analyzed_at_prepare = true;  // false: a utility statement, which the server only parses when prepared
-  std::string cursor_name;          // that DECLARE CURSOR makes
-  bool is_explicit_set = false;     // SET, to any value
+  std::string cursor_name;          // that DECLARE CURSOR makes or CLOSE ends
+  bool closes_cursor = false;       // CLOSE; without a name: all of them
+  bool is_explicit_set = false;     // SET or RESET, to any value, SET TRANSACTION included
   std::string set_name;             // the variable of a SET, RESET or SHOW
-  std::string outside_block;        // not empty: must not run in a transaction block; the name for the message
-  int max_param = 0;                // highest $n in the text
-  int max_param_at = 0;             // and the character where it stands in the statement, from 1
+  SettingAction setting = SettingAction::none;  // of one variable, by name
+  std::string set_value;  // of action set: as the server would pass it on; see set_value_known
+  bool set_value_known = false;
+  bool set_local = false;
+  std::string outside_block;  // not empty: must not run in a transaction block; the name for the message
+  int max_param = 0;          // highest $n in the text
+  int max_param_at = 0;       // and the character where it stands in the statement, from 1
 };
 
 struct ParsedText {

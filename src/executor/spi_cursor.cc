@@ -66,9 +66,9 @@ Portal open_cursor(const char* name, const SpiText* text, const SpiParameters* p
   if (s->kind != bgw::StatementKind::select && s->kind != bgw::StatementKind::utility_rows && !s->returning)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_CURSOR_DEFINITION), errmsg("cannot open %s query as cursor", s->tag)));
+  Portal portal = name == nullptr || name[0] == '\0' ? CreateNewPortal() : CreatePortal(name, false, false);
   SpiErrorContext context;
   spi_push_error_context(&context, text->source);
-  Portal portal = name == nullptr || name[0] == '\0' ? CreateNewPortal() : CreatePortal(name, false, false);
   portal->sourceText = MemoryContextStrdup(portal->portalContext, text->source);
   portal->cursorOptions = options;
   portal->status = PORTAL_READY;
@@ -185,6 +185,17 @@ Portal open_plan(const char* name, SPIPlanPtr plan, const SpiParameters* paramet
 }
 
 }  // namespace
+
+void spi_forget_cursors(const char* name) {
+  if (name != nullptr) {
+    Portal portal = GetPortalByName(name);
+    if (!PortalIsValid(portal) || portal->status == PORTAL_ACTIVE) return;
+    portal->holdStore = nullptr;
+    PortalDrop(portal, false);
+    return;
+  }
+  PortalHashTableDeleteAll();
+}
 
 extern "C" {
 

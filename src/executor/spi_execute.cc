@@ -10,11 +10,13 @@ extern "C" {
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "tcop/pquery.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 }
 
+#include "bridge/catalog_lookup.hpp"
 #include "bridge/tuple_builder.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/worker_session.hpp"
@@ -56,19 +58,83 @@ void spi_pop_error_context(const SpiErrorContext* context) {
 
 // ---- parameters ----
 
+namespace {
+
+// Types whose value is an OID and that the upstream reads as a number, too.
+bool is_oid_alias(Oid type) {
+  switch (type) {
+    case REGPROCOID:
+    case REGPROCEDUREOID:
+    case REGOPEROID:
+    case REGOPERATOROID:
+    case REGCLASSOID:
+    case REGTYPEOID:
+    case REGROLEOID:
+    case REGNAMESPACEOID:
+    case REGCONFIGOID:
+    case REGDICTIONARYOID:
+    case REGCOLLATIONOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
+const char* parameter_text(Oid oid, Datum value);
+
+// The text of a value of a type that is not built in: a domain's is its base type's, an enum's is its label.
+const char* user_type_text(Oid type, Datum value) {
+  const char* kind = bgw_catalog_text_by_oid(
+      "a parameter's type", "SELECT typtype::text || typbasetype::text FROM pg_catalog.pg_type WHERE oid = $1", type);
+  if (kind == nullptr) return nullptr;
+  if (kind[0] == TYPTYPE_DOMAIN) return parameter_text(static_cast<Oid>(strtoul(kind + 1, nullptr, 10)), value);
+  if (kind[0] != TYPTYPE_ENUM) return nullptr;
+  return bgw_catalog_text_by_oid("an enum's label", "SELECT enumlabel FROM pg_catalog.pg_enum WHERE oid = $1",
+                                 DatumGetObjectId(value));
+}
+
+const char* parameter_text(Oid oid, Datum value) {
+  const bgw::TypeInfo* type = bgw::find_type(oid);
+  const char* text = nullptr;
+  if (type != nullptr && type->constructible) {
+    text = bgw::type_to_text(type, value);
+  } else if (is_oid_alias(oid)) {
+    text = psprintf("%u", DatumGetObjectId(value));
+  } else if (type == nullptr) {
+    text = user_type_text(oid, value);
+  }
+  if (text == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("a parameter of type %s cannot be sent from outside the server",
+                           type != nullptr ? type->name : psprintf("with OID %u", oid)),
+                    errhint("Pass it as text and cast it in the statement.")));
+  return text;
+}
+
+}  // namespace
+
 const char* const* spi_parameter_texts(const SpiParameters* parameters) {
   if (parameters == nullptr || parameters->count == 0) return nullptr;
   const char** texts = static_cast<const char**>(palloc0(sizeof(char*) * static_cast<Size>(parameters->count)));
-  for (int i = 0; i < parameters->count; ++i) {
-    if (parameters->nulls && parameters->nulls[i] == 'n') continue;
-    const bgw::TypeInfo* type = bgw::find_type(parameters->types[i]);
-    if (type == nullptr)
-      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                      errmsg("a parameter of the type with OID %u cannot be sent from outside the server",
-                             parameters->types[i]),
-                      errhint("Pass it as text and cast it in the statement.")));
-    texts[i] = bgw::type_to_text(type, parameters->values[i]);
+  // In one form whatever the worker's own settings: nothing is lost, and the upstream cannot mistake it.
+  const int date_style = DateStyle, interval_style = IntervalStyle, float_digits = extra_float_digits;
+  DateStyle = USE_ISO_DATES;
+  IntervalStyle = INTSTYLE_POSTGRES;
+  extra_float_digits = 1;
+  PG_TRY();
+  {
+    for (int i = 0; i < parameters->count; ++i) {
+      if (parameters->nulls && parameters->nulls[i] == 'n') continue;
+      texts[i] = parameter_text(parameters->types[i], parameters->values[i]);
+    }
   }
+  PG_FINALLY();
+  {
+    DateStyle = date_style;
+    IntervalStyle = interval_style;
+    extra_float_digits = float_digits;
+  }
+  PG_END_TRY();
   return texts;
 }
 
@@ -96,8 +162,10 @@ SpiParameters spi_parameters_from_list(ParamListInfo list) {
 
 // ---- rows ----
 
-void spi_make_tuptable(const RowSet* rows) {
-  MemoryContext outside = MemoryContextSwitchTo(spi_current->proc_context);
+namespace {
+
+// A table of the current level, with nothing in it; its memory context is current then.
+SPITupleTable* begin_tuptable() {
   MemoryContext context =
       AllocSetContextCreateInternal(spi_current->proc_context, "SPI TupTable", ALLOCSET_DEFAULT_SIZES);
   MemoryContextSwitchTo(context);
@@ -105,6 +173,30 @@ void spi_make_tuptable(const RowSet* rows) {
   table->tuptabcxt = context;
   table->subid = GetCurrentSubTransactionId();
   slist_push_head(&spi_current->tuptables, &table->next);
+  return table;
+}
+
+}  // namespace
+
+void spi_make_text_tuptable(const char* name, const char* value) {
+  MemoryContext outside = CurrentMemoryContext;
+  SPITupleTable* table = begin_tuptable();
+  const Oid type = TEXTOID;
+  const int32 typmod = -1;
+  const int length = static_cast<int>(strlen(value));
+  table->tupdesc = bgw::build_result_tupdesc(1, &name, &type, &typmod);
+  table->alloced = 128;
+  table->vals = static_cast<HeapTuple*>(palloc(table->alloced * sizeof(HeapTuple)));
+  table->vals[0] = bgw::build_tuple(bgw::make_tuple_builder(table->tupdesc), &value, &length);
+  table->numvals = 1;
+  MemoryContextSwitchTo(outside);
+  spi_current->tuptable = table;
+}
+
+void spi_make_tuptable(const RowSet* rows) {
+  MemoryContext outside = CurrentMemoryContext;
+  SPITupleTable* table = begin_tuptable();
+  MemoryContext context = table->tuptabcxt;
 
   int columns = rows->columns();
   int count = rows->rows();
@@ -153,14 +245,14 @@ void spi_refuse_unless_read_only(const SpiStatement* s) {
                     errmsg("%s is not allowed in a non-volatile function", s->tag)));
 }
 
-namespace {
-
 // The protocol would let the upstream guess the type of a parameter that SPI says does not exist.
-void check_parameter_numbers(const SpiStatement* s, int nargs) {
+void spi_check_parameter_numbers(const SpiStatement* s, int nargs) {
   if (s->max_param > nargs)
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_PARAMETER), errmsg("there is no parameter $%d", s->max_param),
                     errposition(s->max_param_at + s->offset)));
 }
+
+namespace {
 
 BgwRun make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how) {
   BgwRun run = {};
@@ -240,7 +332,7 @@ int take_rows(const SpiStatement* s, const RowSet* rows) {
 
 int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun* how, bool last) {
   int nargs = parameters ? parameters->count : 0;
-  check_parameter_numbers(s, nargs);
+  spi_check_parameter_numbers(s, nargs);
   if (s->needs_snapshot) EnsurePortalSnapshotExists();
   if (s->kind == StatementKind::copy_client) return SPI_ERROR_COPY;
   if (s->kind == StatementKind::transaction) return SPI_ERROR_TRANSACTION;
@@ -260,8 +352,13 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
     run.row_limit = how->tcount;
     run.limit_by_cursor = s->cursor_ok;
   }
+  if (s->setting != bgw::SettingAction::none) {
+    run.text = spi_setting_before(s);
+    if (run.text == nullptr) return SPI_OK_UTILITY;
+  }
   bool too_many = false;
   const RowSet* rows = bgw_session_run(&run, &too_many);
+  if (s->setting != bgw::SettingAction::none) spi_setting_after(s);
   if (too_many)
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -269,14 +366,42 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
                     how->tcount, s->tag),
              errdetail("The statement's effects have been undone."),
              errhint("Limit the rows in the statement itself.")));
-  if (s->cursor_name && GetPortalByName(s->cursor_name) == nullptr)
+  if (s->closes_cursor) {
+    spi_forget_cursors(s->cursor_name);
+  } else if (s->cursor_name && GetPortalByName(s->cursor_name) == nullptr) {
     CreatePortal(s->cursor_name, true, true)->sourceText = MemoryContextStrdup(TopTransactionContext, s->text);
+  }
   return take_rows(s, rows);
 }
 
 }  // namespace
 
 // ---- whole texts ----
+
+namespace {
+
+// Raises the upstream's syntax error, if it has one. That there is more than one statement is none.
+void let_upstream_parse(const char* source) {
+  MemoryContext caller = CurrentMemoryContext;
+  PG_TRY();
+  {
+    BgwRun run = {};
+    run.text = source;
+    bgw_session_prepare(&run);
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(caller);
+    ErrorData* error = CopyErrorData();
+    if (error->sqlerrcode != ERRCODE_SYNTAX_ERROR || strstr(error->message, "multiple commands") == nullptr)
+      PG_RE_THROW();
+    FlushErrorState();
+    FreeErrorData(error);
+  }
+  PG_END_TRY();
+}
+
+}  // namespace
 
 int spi_run_text(const SpiText* text, const SpiParameters* parameters, const SpiRun* how) {
   int code = SPI_OK_REWRITTEN;
@@ -288,6 +413,7 @@ int spi_run_text(const SpiText* text, const SpiParameters* parameters, const Spi
     ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("empty query does not return tuples")));
   // The server parses the whole text before it runs any of it. Where our parser gives up, the upstream's
   // looks at those statements first.
+  if (!text->understood && text->count > 1) let_upstream_parse(text->source);
   if (!text->understood && text->count > 1)
     spi_prepare_text(text, parameters ? parameters->count : 0, parameters ? parameters->types : nullptr);
   for (int i = 0; i < text->count; ++i) {
@@ -310,7 +436,7 @@ int spi_run_text(const SpiText* text, const SpiParameters* parameters, const Spi
 void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes) {
   for (int i = 0; i < text->count; ++i) {
     const SpiStatement* s = &text->statements[i];
-    check_parameter_numbers(s, nargs);
+    spi_check_parameter_numbers(s, nargs);
     bool analyzed = s->kind == StatementKind::unknown || (text->understood && s->analyzed_at_prepare);
     if (!analyzed) continue;
     BgwRun run = make_run(s, nargs, argtypes, nullptr);

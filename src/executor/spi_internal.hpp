@@ -46,8 +46,11 @@ struct SpiStatement {
   const char* text;
   int offset;  // characters before it in the whole text
   const char* tag;
-  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set;
+  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set, closes_cursor;
   const char* set_name;
+  bgw::SettingAction setting;
+  const char* set_value;  // nullptr: not known
+  bool set_local;
   const char* cursor_name;
   const char* outside_block;  // nullptr unless it must not run in a transaction block
   int max_param, max_param_at;
@@ -113,6 +116,12 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters);
 // Extracts plain arrays from a ParamListInfo, into the current context. nullptr gives no parameters.
 SpiParameters spi_parameters_from_list(ParamListInfo list);
 
+// Raises the server's error if the statement has a parameter beyond `nargs`.
+void spi_check_parameter_numbers(const SpiStatement* statement, int nargs);
+
+// CLOSE has run on the upstream: the portal of that name, or every one (nullptr), is no more.
+void spi_forget_cursors(const char* name);
+
 // The message for a statement that a read-only call must not run.
 void spi_refuse_unless_read_only(const SpiStatement* statement);
 
@@ -126,6 +135,15 @@ void spi_pop_error_context(const SpiErrorContext* context);
 
 // Makes the current level's tuptable from rows of the session.
 void spi_make_tuptable(const bgw::RowSet* rows);
+
+// The same, of one row with one column of type text.
+void spi_make_text_tuptable(const char* name, const char* value);
+
+// SET, RESET and SHOW (spi_settings.cc). What is to be sent to the upstream; nullptr: nothing. Settings that
+// are the host's alone are set or shown then. Raises what the server would.
+const char* spi_setting_before(const SpiStatement* statement);
+// The statement has run on the upstream: the host's own variable follows.
+void spi_setting_after(const SpiStatement* statement);
 
 // The name of a type that is not built in, from the upstream's catalog; nullptr if there is none.
 char* bgw_type_name(Oid type);

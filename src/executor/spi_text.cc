@@ -60,7 +60,11 @@ SpiText* spi_read_text(const char* source) {
     to->analyzed_at_prepare = from.analyzed_at_prepare;
     to->is_set = from.is_explicit_set;
     to->set_name = from.set_name.empty() ? nullptr : pstrdup(from.set_name.c_str());
+    to->setting = from.setting;
+    to->set_value = from.set_value_known ? pstrdup(from.set_value.c_str()) : nullptr;
+    to->set_local = from.set_local;
     to->cursor_name = from.cursor_name.empty() ? nullptr : pstrdup(from.cursor_name.c_str());
+    to->closes_cursor = from.closes_cursor;
     to->outside_block = from.outside_block.empty() ? nullptr : pstrdup(from.outside_block.c_str());
     to->max_param = from.max_param;
     to->max_param_at = from.max_param_at;

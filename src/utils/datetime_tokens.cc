@@ -46,7 +46,12 @@ class FieldWriter {
   void terminate() { put('\0'); }
   // The field so far, as a C string; more may still be appended.
   char* so_far() {
-    if (out_ < end_) *out_ = '\0';
+    if (out_ >= end_) {  // no room for the end of the string: the text is refused as too long
+      overflowed_ = true;
+      out_ = end_ - 1;
+      if (start_ > out_) start_ = out_;
+    }
+    *out_ = '\0';
     return start_;
   }
   bool overflowed() const { return overflowed_; }

@@ -47,6 +47,7 @@ static char* server_version_string = nullptr;
 static int server_version_num = PG_VERSION_NUM;
 static char* server_encoding_string = nullptr;
 static char* client_encoding_string = nullptr;
+char* role_string = nullptr;
 static char* timezone_string = nullptr;
 static char* log_timezone_string = nullptr;
 static char* datestyle_string = nullptr;
@@ -565,6 +566,17 @@ config_string bgw_string_settings[] = {
      .variable = &application_name,
      .boot_val = "",
      .check_hook = make_printable},
+    {.gen = {.name = "role",
+             .context = PGC_USERSET,
+             .group = UNGROUPED,
+             .short_desc = "Role that statements run as.",
+             .flags = GUC_IS_NAME | GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE |
+                      GUC_DISALLOW_IN_FILE | known},
+     .variable = &role_string,
+     .boot_val = "none",
+     .check_hook = check_role,
+     .assign_hook = assign_role,
+     .show_hook = show_role},
     {.gen = {.name = "search_path",
              .context = PGC_USERSET,
              .group = CLIENT_CONN_STATEMENT,

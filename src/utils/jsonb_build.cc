@@ -161,12 +161,14 @@ int reserve(StringInfo out, int len) {
 }
 
 void append(StringInfo out, const char* bytes, int len) {
-  memcpy(out->data + reserve(out, len), bytes, static_cast<size_t>(len));
+  const int at = reserve(out, len);  // first: it may move the buffer
+  memcpy(out->data + at, bytes, static_cast<size_t>(len));
 }
 
 int pad(StringInfo out) {
   const int missing = static_cast<int>(INTALIGN(out->len)) - out->len;
-  memset(out->data + reserve(out, missing), 0, static_cast<size_t>(missing));
+  const int at = reserve(out, missing);
+  memset(out->data + at, 0, static_cast<size_t>(missing));
   return missing;
 }
 

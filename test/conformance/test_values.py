@@ -1,0 +1,32 @@
+"""The property: a value of any type that is built in memory means the same to a module in the host as in a real server.
+
+Values are generated from a seed (BGW_TEST_SEED, printed; a fixed one without), fetched, looked at in every way SPI has,
+and sent back as parameters.
+"""
+
+import os
+
+from compare import agree, run_both
+
+EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
+
+
+def values(space, action):
+    def during(daemon):
+        daemon.log.wait_for(EXITED, 60)
+
+    transcripts = run_both(space, "probe_values", f"w {action} db", EXITED, during=during)
+    agree(transcripts)
+    for level, text in transcripts[1]["w"]:
+        assert "DIFFERS" not in text and "came back" not in text, text
+
+
+def test_generated_values(space):
+    seed = int(os.environ.get("BGW_TEST_SEED", "20000101"))
+    print(f"BGW_TEST_SEED={seed}")
+    values(space, f"generated:{seed}")
+
+
+def test_large_values(space):
+    """64 MB of text, 33 MB of bytes, a million elements, 100,000 digits, and nothing at all."""
+    values(space, "large")

@@ -1,0 +1,499 @@
+/*
+ * probe_values: the property that a value means the same in the host as in the server. Values of the built-in types are
+ * generated from a seed, fetched through SPI in rows with NULLs between, looked at as text, as the bytes of their Datum
+ * and through the heap tuple, and sent back as parameters. The argument is SEED or SEED/ROWS.
+ */
+#include "postgres.h"
+
+#include "probe_common.h"
+#include "probe_sql.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+PGDLLEXPORT void probe_values_entry(Datum main_arg);
+
+static uint64 state;
+
+/* The next of a sequence that is the same wherever the seed is. */
+static uint64
+draw(void)
+{
+	uint64		z = (state += UINT64CONST(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static int
+below(int n)
+{
+	return (int) (draw() % (uint64) n);
+}
+
+static const char *
+one_of(const char *const *choices, int n)
+{
+	return choices[below(n)];
+}
+#define ONE_OF(...) one_of((const char *const[]) {__VA_ARGS__}, lengthof(((const char *const[]) {__VA_ARGS__})))
+
+static void
+digits(StringInfo to, int n)
+{
+	while (n-- > 0)
+		appendStringInfoChar(to, '0' + below(10));
+}
+
+static void
+number(StringInfo to, int whole, int fraction)
+{
+	if (below(2))
+		appendStringInfoChar(to, '-');
+	appendStringInfoChar(to, '1' + below(9));
+	digits(to, below(whole + 1));
+	if (fraction > 0 && below(3) > 0)
+	{
+		appendStringInfoChar(to, '.');
+		digits(to, 1 + below(fraction));
+	}
+}
+
+static void
+words(StringInfo to, int most)
+{
+	int			n = below(most + 1);
+
+	while (n-- > 0)
+		appendStringInfoString(to, ONE_OF("a", "B", " ", "'", "\"", "\\", "{", "}", ",", "NULL", "\xc3\xa4", "\xe2\x82\xac",
+										  "\xf0\x9d\x84\x9e", "\t", "\n", "x1", "()", "[]", "$1", "%s"));
+}
+
+static void
+hex(StringInfo to, int bytes)
+{
+	while (bytes-- > 0)
+		appendStringInfo(to, "%02x", below(256));
+}
+
+static void
+day(StringInfo to)
+{
+	bool		bc = below(8) == 0;
+	int			year = below(6) == 0 ? 1 + below(bc ? 4700 : 250000) : 1900 + below(200);
+
+	appendStringInfo(to, "%04d-%02d-%02d", year, 1 + below(12), 1 + below(28));
+	if (bc)
+		appendStringInfoString(to, " BC");
+}
+
+static void
+clock_time(StringInfo to)
+{
+	appendStringInfo(to, "%02d:%02d:%02d", below(24), below(60), below(60));
+	if (below(2))
+	{
+		appendStringInfoChar(to, '.');
+		digits(to, 1 + below(6));
+	}
+}
+
+static void
+json(StringInfo to, int depth)
+{
+	int			n;
+
+	switch (below(depth > 0 ? 8 : 5))
+	{
+		case 0:
+			appendStringInfoString(to, ONE_OF("null", "true", "false"));
+			break;
+		case 1:
+			number(to, 20, 20);
+			break;
+		case 2:
+			appendStringInfo(to, "%de%d", below(1000), below(40) - 20);
+			break;
+		case 3:
+		case 4:
+			appendStringInfoString(to, ONE_OF("\"\"", "\"text\"", "\"\\u00e4\\n\"", "\"\xe2\x82\xac\"", "\"a \\\"b\\\"\""));
+			break;
+		case 5:
+		case 6:
+			n = below(6);
+			appendStringInfoChar(to, '[');
+			for (int i = 0; i < n; i++)
+			{
+				appendStringInfoString(to, i ? ", " : "");
+				json(to, depth - 1);
+			}
+			appendStringInfoChar(to, ']');
+			break;
+		default:
+			n = below(6);
+			appendStringInfoChar(to, '{');
+			for (int i = 0; i < n; i++)
+			{
+				appendStringInfo(to, "%s\"%s%d\":", i ? "," : "", ONE_OF("k", "", "key", "\xc3\xa4"), below(9));
+				json(to, depth - 1);
+			}
+			appendStringInfoChar(to, '}');
+	}
+}
+
+static const char *const types[] = {
+	"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "numeric(30,5)", "text", "varchar(12)", "char(7)",
+	"name", "\"char\"", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "timestamp(2)", "interval", "uuid",
+	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
+};
+
+/* Text of a value of types[type]. */
+static void
+value_text(StringInfo to, const char *type)
+{
+	if (strcmp(type, "bool") == 0)
+		appendStringInfoString(to, ONE_OF("t", "f"));
+	else if (strcmp(type, "int2") == 0)
+		appendStringInfo(to, "%d", below(4) ? below(65536) - 32768 : below(2) ? -32768 : 32767);
+	else if (strcmp(type, "int4") == 0)
+		appendStringInfo(to, "%d", below(4) ? (int) draw() : below(2) ? PG_INT32_MIN : PG_INT32_MAX);
+	else if (strcmp(type, "int8") == 0)
+		appendStringInfo(to, INT64_FORMAT, below(4) ? (int64) draw() : below(2) ? PG_INT64_MIN : PG_INT64_MAX);
+	else if (strcmp(type, "oid") == 0 || strcmp(type, "xid") == 0)
+		appendStringInfo(to, "%u", (uint32) draw());
+	else if (strcmp(type, "xid8") == 0)
+		appendStringInfo(to, UINT64_FORMAT, draw());
+	else if (strcmp(type, "float4") == 0)
+	{
+		if (below(4) == 0)
+			appendStringInfoString(to, ONE_OF("NaN", "Infinity", "-Infinity", "-0", "1e-45", "3.4028235e38", "0.1"));
+		else
+			appendStringInfo(to, "%.9g", ((double) draw() - 9e18) * pow(10, below(60) - 50));
+	}
+	else if (strncmp(type, "numeric(", 8) == 0)
+		number(to, 20, 9);
+	else if (strcmp(type, "numeric") == 0)
+	{
+		if (below(10) == 0)
+			appendStringInfoString(to, ONE_OF("NaN", "Infinity", "-Infinity", "0", "0.000", "1e-60", "1e130"));
+		else
+			number(to, below(5) ? 12 : 180, below(5) ? 8 : 120);
+	}
+	else if (strcmp(type, "text") == 0)
+		words(to, below(9) ? 20 : 3000);
+	else if (strcmp(type, "varchar(12)") == 0 || strcmp(type, "char(7)") == 0)
+		words(to, 2);
+	else if (strcmp(type, "name") == 0)
+		words(to, 14);
+	else if (strcmp(type, "\"char\"") == 0)
+		appendStringInfoString(to, ONE_OF("a", "", "\\001", "\\377", " "));
+	else if (strcmp(type, "bytea") == 0)
+	{
+		appendStringInfoString(to, "\\x");
+		hex(to, below(9) ? below(40) : 2500);
+	}
+	else if (strcmp(type, "date") == 0)
+	{
+		if (below(9) == 0)
+			appendStringInfoString(to, ONE_OF("infinity", "-infinity", "4714-11-24 BC", "5874897-12-31", "epoch"));
+		else
+			day(to);
+	}
+	else if (strcmp(type, "time") == 0)
+		clock_time(to);
+	else if (strcmp(type, "timetz") == 0)
+	{
+		clock_time(to);
+		appendStringInfo(to, "%c%02d:%02d", below(2) ? '+' : '-', below(15), below(4) * 15);
+	}
+	else if (strncmp(type, "timestamp", 9) == 0)
+	{
+		if (below(9) == 0)
+			appendStringInfoString(to, ONE_OF("infinity", "-infinity", "4714-11-24 00:00:00+00 BC", "294276-12-31 12:00:00+00"));
+		else
+		{
+			appendStringInfo(to, "%04d-%02d-%02d ", 1800 + below(400), 1 + below(12), 1 + below(28));
+			clock_time(to);
+			appendStringInfo(to, "%s", ONE_OF("", "+00", "-05:30", " BC"));
+		}
+	}
+	else if (strcmp(type, "interval") == 0)
+		appendStringInfo(to, "%d years %d mons %d days %d hours %d.%06d seconds", below(300) - 150, below(40) - 20,
+						 below(4000) - 2000, below(200) - 100, below(100000) - 50000, below(1000000));
+	else if (strcmp(type, "uuid") == 0)
+		hex(to, 16);
+	else if (strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0)
+		json(to, 4);
+	else if (strcmp(type, "inet") == 0)
+	{
+		if (below(2))
+			appendStringInfo(to, "%d.%d.%d.%d/%d", below(256), below(256), below(256), below(256), below(33));
+		else
+			appendStringInfo(to, "%x:%x::%x/%d", below(65536), below(65536), below(65536), below(129));
+	}
+	else if (strcmp(type, "cidr") == 0)
+		appendStringInfo(to, below(2) ? "%d.%d.0.0/16" : "%d:%d::/32", below(256), below(256));
+	else if (strcmp(type, "pg_lsn") == 0)
+		appendStringInfo(to, "%X/%X", (uint32) draw(), (uint32) draw());
+	else if (strcmp(type, "int2vector") == 0 || strcmp(type, "oidvector") == 0)
+		for (int i = below(6); i > 0; i--)
+			appendStringInfo(to, "%d ", below(30000));
+	else if (strcmp(type, "float8") == 0)
+	{
+		uint64		bits = draw();
+		double		number;
+
+		memcpy(&number, &bits, sizeof(number));
+		if (below(4) == 0)
+			appendStringInfoString(to, ONE_OF("NaN", "Infinity", "-Infinity", "-0", "5e-324", "1.7976931348623157e308", "0.1"));
+		else
+			appendStringInfo(to, "%.17g", isnan(number) || isinf(number) ? 1.5 : number);
+	}
+}
+
+static char *
+quoted(const char *text)
+{
+	StringInfoData to;
+
+	initStringInfo(&to);
+	appendStringInfoString(&to, "E'");
+	for (; *text; text++)
+	{
+		if (*text == '\'' || *text == '\\')
+			appendStringInfoChar(&to, *text);
+		appendStringInfoChar(&to, *text);
+	}
+	appendStringInfoChar(&to, '\'');
+	return to.data;
+}
+
+/* An SQL expression: a value, or an array of some shape. */
+static char *
+expression(void)
+{
+	const char *type = types[below(lengthof(types))];
+	StringInfoData to;
+	bool		vector = strstr(type, "vector") != NULL;
+
+	initStringInfo(&to);
+	if (below(4) > 0 || vector)
+	{
+		value_text(&to, type);
+		return psprintf("%s::%s", quoted(to.data), type);
+	}
+	{
+		int			dimensions = 1 + below(3);
+		int			length[3];
+		int			items = 1;
+		int			first = below(3) == 0 ? below(9) - 4 : 1;
+
+		if (below(8) == 0)
+			return psprintf("'{}'::%s[]", type);
+		for (int d = 0; d < dimensions; d++)
+			items *= length[d] = 1 + below(3);
+		if (first != 1)
+		{
+			for (int d = 0; d < dimensions; d++)
+				appendStringInfo(&to, "[%d:%d]", first, first + length[d] - 1);
+			appendStringInfoChar(&to, '=');
+		}
+		for (int i = 0; i < items; i++)
+		{
+			int			run = 1;
+
+			for (int d = dimensions - 1; d >= 0; d--)
+			{
+				run *= length[d];
+				if (i % run == 0)
+					appendStringInfoChar(&to, '{');
+			}
+			if (below(6) == 0)
+				appendStringInfoString(&to, "NULL");
+			else
+			{
+				StringInfoData one;
+
+				initStringInfo(&one);
+				value_text(&one, type);
+				appendStringInfoChar(&to, '"');
+				for (char *c = one.data; *c; c++)
+				{
+					if (*c == '"' || *c == '\\')
+						appendStringInfoChar(&to, '\\');
+					appendStringInfoChar(&to, *c);
+				}
+				appendStringInfoChar(&to, '"');
+			}
+			run = 1;
+			for (int d = dimensions - 1; d >= 0; d--)
+			{
+				run *= length[d];
+				if ((i + 1) % run == 0)
+					appendStringInfoChar(&to, '}');
+			}
+			if (i + 1 < items)
+				appendStringInfoChar(&to, ',');
+		}
+		return psprintf("%s::%s[]", quoted(to.data), type);
+	}
+}
+
+static uint32
+hash_bytes_of(const void *bytes, Size size)
+{
+	uint32		hash = 2166136261u;
+
+	for (Size i = 0; i < size; i++)
+		hash = (hash ^ ((const unsigned char *) bytes)[i]) * 16777619u;
+	return hash;
+}
+
+/* A number that stands for all the bytes that mean something. */
+static uint32
+fingerprint(Form_pg_attribute attribute, Datum value)
+{
+	if (attribute->attbyval)
+	{
+		/* what is beyond the type's own width in the word means nothing */
+		uint64		word = attribute->attlen == 1 ? (uint8) value : attribute->attlen == 2 ? (uint16) value :
+			attribute->attlen == 4 ? (uint32) value : (uint64) value;
+
+		return hash_bytes_of(&word, sizeof(word));
+	}
+	if (attribute->attlen == -1)
+	{
+		struct varlena *plain = PG_DETOAST_DATUM_COPY(value);
+
+		return hash_bytes_of(plain, VARSIZE(plain));
+	}
+	if (attribute->attlen == -2)
+		return hash_bytes_of(DatumGetCString(value), strlen(DatumGetCString(value)));
+	return hash_bytes_of(DatumGetPointer(value), attribute->attlen);
+}
+
+/* One row of generated values, and each of them back as a parameter. */
+static void
+one_row(int row)
+{
+	StringInfoData query;
+	int			columns = 1 + below(9);
+	SPITupleTable *table;
+	bool		nulls[10];
+	Datum		values[10];
+
+	initStringInfo(&query);
+	for (int i = 0; i < columns; i++)
+		appendStringInfo(&query, "%s %s AS c%d", i ? "," : "SELECT", expression(), i);
+	if (below(2))
+		appendStringInfoString(&query, ", NULL::int8");
+	if (SPI_execute(query.data, true, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "no row: %s", query.data);
+	table = SPI_tuptable;
+	heap_deform_tuple(table->vals[0], table->tupdesc, values, nulls);
+	SAY("row %d: %d columns, size %u, null bitmap %d, variable %d", row, table->tupdesc->natts, table->vals[0]->t_len,
+		HeapTupleHasNulls(table->vals[0]), HeapTupleHasVarWidth(table->vals[0]));
+	for (int i = 0; i < table->tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(table->tupdesc, i);
+		bool		isnull,
+					isnull2;
+		Datum		value = SPI_getbinval(table->vals[0], table->tupdesc, i + 1, &isnull);
+		Datum		through_tuple = heap_getattr(table->vals[0], i + 1, table->tupdesc, &isnull2);
+		char	   *text = SPI_getvalue(table->vals[0], table->tupdesc, i + 1);
+		char	   *back;
+
+		if (isnull || isnull2 || nulls[i])
+		{
+			SAY("  %d null %d%d%d", i, isnull, isnull2, nulls[i]);
+			continue;
+		}
+		SAY("  %d %s len %d typmod %d %.70s (%zu) %08x%s", i, SPI_gettype(table->tupdesc, i + 1), attribute->attlen,
+			attribute->atttypmod, text, strlen(text), fingerprint(attribute, value),
+			fingerprint(attribute, value) == fingerprint(attribute, through_tuple) &&
+			fingerprint(attribute, value) == fingerprint(attribute, values[i]) ? "" : " DIFFERS IN THE TUPLE");
+		if (SPI_execute_with_args("SELECT $1 AS back", 1, &attribute->atttypid, &value, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "no answer");
+		back = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		if (strcmp(back, text) != 0 ||
+			fingerprint(attribute, SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) !=
+			fingerprint(attribute, value))
+			SAY("  %d came back as %s", i, back);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_freetuptable(table);
+}
+
+static void
+do_generated(const char *argument)
+{
+	char	   *rest;
+	int			rows = 150;
+
+	state = strtoul(argument ? argument : "1", &rest, 10);
+	if (*rest == '/')
+		rows = atoi(rest + 1);
+	begin();
+	for (int i = 0; i < rows; i++)
+		one_row(i);
+	commit();
+}
+
+/* Very large values, both ways. */
+static void
+do_large(const char *argument)
+{
+	static const char *const queries[] = {
+		"SELECT repeat('0123456789abcdef', 4 * 1024 * 1024)", "SELECT decode(repeat('00ff10', 11 * 1024 * 1024), 'hex')",
+		"SELECT array_agg(g) FROM generate_series(1, 1000000) g", "SELECT repeat('9', 100000)::numeric",
+		"SELECT jsonb_agg(g) FROM generate_series(1, 200000) g", "SELECT ''::text", "SELECT '\\x'::bytea",
+	};
+
+	begin();
+	for (int i = 0; i < lengthof(queries); i++)
+	{
+		bool		isnull;
+		Datum		value;
+		Form_pg_attribute attribute;
+		char	   *text;
+
+		if (SPI_execute(queries[i], true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "no value");
+		attribute = TupleDescAttr(SPI_tuptable->tupdesc, 0);
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		SAY("%s: %zu characters, bytes %08x, text %08x", queries[i], strlen(text), fingerprint(attribute, value),
+			hash_bytes_of(text, strlen(text)));
+		outcome("back", SPI_execute_with_args("SELECT md5($1::text) AS sum, pg_column_size($1) > 0 AS sized", 1,
+											  &attribute->atttypid, &value, NULL, true, 0));
+	}
+	commit();
+}
+
+static const ProbeAction actions[] = {
+	{"idle", probe_idle},
+	{"generated", do_generated},
+	{"large", do_large},
+	{NULL, NULL}
+};
+
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	probe_init("probe_values", "probe_values_entry");
+}
+
+void
+probe_values_entry(Datum main_arg)
+{
+	probe_main(actions);
+}
