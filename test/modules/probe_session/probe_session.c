@@ -540,5 +540,5 @@ _PG_init(void)
 void
 probe_session_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

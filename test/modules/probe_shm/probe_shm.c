@@ -487,5 +487,5 @@ void
 probe_shm_main(Datum main_arg)
 {
 	BackgroundWorkerUnblockSignals();	/* the postmaster's notifications are signals */
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

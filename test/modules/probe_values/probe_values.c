@@ -495,5 +495,5 @@ _PG_init(void)
 void
 probe_values_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }
