@@ -154,6 +154,22 @@ class Bench:
             self.rows.append(memory_row)
             self.show(memory_row)
 
+    def several(self, figures, host, reference, runs=None):
+        """Figures that one run gives together: (key, title, unit, target) each; host() and reference() return them."""
+        hosts, references = [], []
+        for _ in range(runs or self.runs):
+            references.append(reference())
+            hosts.append(host())
+        for key, title, unit, target in figures:
+            pairs = [a[key] / b[key] for a, b in zip(hosts, references)]
+            row = {"figure": title, "unit": unit, "reference": "server",
+                   "reference_value": statistics.median(r[key] for r in references),
+                   "host_value": statistics.median(h[key] for h in hosts), "ratio": statistics.median(pairs),
+                   "ratio_min": min(pairs), "ratio_max": max(pairs), "target": target}
+            self.rows.append(row)
+            self.show(row)
+        return hosts
+
     def head(self):
         print(f"{'figure':<44} {'against':<12} {'reference':>12} {'host':>12} {'ratio':>7} {'min..max':>13} {'target':>7}")
 
@@ -178,13 +194,26 @@ def end_of_sleeper(daemon):
         os.close(process)
 
 
-def idle_memory(daemon):
-    """Mean proportional set size of the idle workers, in kB, once all are up."""
+def launches(daemon):
+    daemon.log.wait_for(r"bench launch_each", 120)
+    return {match.group(1): float(match.group(2)) for match in map(BENCH.search, daemon.log.lines) if match}
+
+
+def many(daemon):
+    """Milliseconds until all idle workers are up, kB of each, milliseconds until all are down again."""
+    up = float(daemon.log.wait_for(r"bench all_up ([0-9.]+) ", 300).group(1))
+    memory = idle_memory(daemon, sample=50)
+    start = time.monotonic()
+    daemon.stop(deadline=300)
+    return {"up": up, "memory": memory, "down": (time.monotonic() - start) * 1000}
+
+
+def idle_memory(daemon, sample=None):
+    """Mean proportional set size of the idle workers, in kB, once all are up; of every so many, `sample` in all."""
     daemon.log.wait_for(r"bench all_up", 120)
     sizes = []
-    for pid in harness.descendants(daemon.pid):
-        if "bench_idle_main" not in harness.title(pid):
-            continue
+    pids = [pid for pid in harness.descendants(daemon.pid) if "bench_idle_main" in harness.title(pid)]
+    for pid in pids[::max(1, len(pids) // sample) if sample else 1]:
         with open(f"/proc/{pid}/smaps_rollup") as f:
             sizes.append(int(re.search(r"^Pss:\s+(\d+) kB", f.read(), re.M).group(1)))
     assert sizes, "no idle worker found"
@@ -200,7 +229,8 @@ def bare(program, *arguments):
 def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
-    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, interrupt, spi, shm, or one of "
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, launch, start, start200 (start1000, ...), "
+                        "interrupt, spi, shm, or one of "
                         + ", ".join(row["name"] for row in SPI_ROWS))
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
@@ -229,10 +259,30 @@ def main():
         bench.figure("memory per idle worker (PSS, 50 workers)", "kB", "<= 0.70",
                      lambda: bench.in_host(idle_memory, mode="idle", workers=50),
                      lambda: bench.in_server(idle_memory, mode="idle", workers=50))
-    if wanted("start"):
-        bench.figure("start of 200 registered workers", "ms", "<= 0.15",
-                     lambda: bench.in_host(bench.log_figure("all_up"), mode="idle", workers=200),
-                     lambda: bench.in_server(bench.log_figure("all_up"), mode="idle", workers=200))
+    if wanted("launch"):
+        bench.several([("launch_started_p50", "register -> started, p50", "us", "<= 0.35"),
+                       ("launch_stopped_p50", "register -> started -> seen stopped, p50", "us", "<= 0.20"),
+                       ("launch_each", "launches one after the other, each", "us", "<= 0.20")],
+                      lambda: bench.in_host(launches, module="bench_launch", rounds=1000),
+                      lambda: bench.in_server(launches, module="bench_launch", rounds=1000))
+    each = {}
+    for workers in (200, 1000, 4000, 10000):
+        if not wanted("start") and not wanted(f"start{workers}"):
+            continue
+        hosts = bench.several([("up", f"{workers} workers registered -> all up", "ms", "<= 0.15" if workers == 4000 else "-"),
+                               ("memory", f"{workers} workers: memory of each (PSS)", "kB", "<= 0.70"),
+                               ("down", f"{workers} workers: all down", "ms", "-")],
+                              lambda n=workers: bench.in_host(many, mode="idle", workers=n),
+                              lambda n=workers: bench.in_server(many, mode="idle", workers=n),
+                              runs=1 if workers > 4000 else None)
+        each[workers] = statistics.median(figures["up"] for figures in hosts) / workers
+        if 200 in each and workers > 200:
+            row = {"figure": f"cost of a worker's start, {workers} beside 200", "unit": "us", "reference": "200 in host",
+                   "reference_value": each[200] * 1000, "host_value": each[workers] * 1000,
+                   "ratio": each[workers] / each[200], "ratio_min": each[workers] / each[200],
+                   "ratio_max": each[workers] / each[200], "target": "<= 1.25" if workers == 4000 else "-"}
+            bench.rows.append(row)
+            bench.show(row)
     if wanted("interrupt"):
         settings = {"mode": "spi", "query": "SELECT pg_sleep(60)", "warmup": 0, "rounds": 1}
         bench.figure("SIGTERM inside a statement -> ended (< 50 ms)", "ms", "-",
