@@ -226,12 +226,15 @@ def test_postmaster_death_unwinds(space):
 def test_notifications(space):
     """A worker that listens gets channel, payload and sender, in order, in the server as in the host."""
     for daemon in daemons(space, "listener"):
+        daemon.log.wait_for("sdk: listener is busy")
+        daemon.sql("NOTIFY sdk_channel, 'while busy'; CREATE TABLE sdk_go_on ()")
         daemon.log.wait_for("sdk: listener listens")
+        daemon.log.wait_for("sdk: heard while busy")
         daemon.sql("NOTIFY sdk_channel, 'first'; NOTIFY other, 'not mine'; NOTIFY sdk_channel, 'second'")
         daemon.sql("SELECT pg_notify('sdk_channel', 'drittens: äöü')")
         daemon.log.wait_for(end_of("listener"))
-        assert [text for _, text in said(daemon, "listener")][1:4] == [
-            f"sdk: heard {payload} on sdk_channel, sender known: true" for payload in ("first", "second", "drittens: äöü")]
+        assert [text for _, text in said(daemon, "listener")][2:6] == [
+            f"sdk: heard {payload} on sdk_channel, sender known: true" for payload in ("while busy", "first", "second", "drittens: äöü")]
 
 
 def test_dynamic_workers(space):

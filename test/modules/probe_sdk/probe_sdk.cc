@@ -511,13 +511,21 @@ void idle_cancel(bgworker::worker& self) {
 void listener(bgworker::worker& self) {
   self.connect("postgres");
   self.listen("sdk_channel");
+  {
+    // What is sent while a transaction is open arrives with the answer to its end.
+    transaction tx;
+    log("sdk: listener is busy");
+    while (tx.value<bool>("SELECT to_regclass('sdk_go_on') IS NULL")) tx.execute("SELECT pg_sleep(0.01)");
+    tx.execute("CREATE TEMP TABLE written ()");
+    tx.commit();
+  }
   log("sdk: listener listens");
   int heard = 0;
   while (auto why = self.wait(60s)) {
     if (!why.notified()) continue;
     for (const auto& n : self.notifications()) {
       log("sdk: heard {} on {}, sender known: {}", n.payload, n.channel, n.sender > 0);
-      if (++heard == 3) return;
+      if (++heard == 4) return;
     }
   }
 }
