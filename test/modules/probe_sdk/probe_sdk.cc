@@ -515,7 +515,7 @@ void listener(bgworker::worker& self) {
     // What is sent while a transaction is open arrives with the answer to its end.
     transaction tx;
     log("sdk: listener is busy");
-    while (tx.value<bool>("SELECT to_regclass('sdk_go_on') IS NULL")) tx.execute("SELECT pg_sleep(0.01)");
+    while (tx.value<bool>("SELECT NOT EXISTS (SELECT FROM pg_class WHERE relname = 'sdk_go_on')")) tx.execute("SELECT pg_sleep(0.01)");
     tx.execute("CREATE TEMP TABLE written ()");
     tx.commit();
   }
