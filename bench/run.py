@@ -100,6 +100,11 @@ def idle_memory(daemon):
     return statistics.mean(sizes)
 
 
+def sdk_figures(daemon):
+    daemon.log.wait_for(r"bench sdk_done", 120)
+    return {match.group(1): float(match.group(2)) for match in map(BENCH.search, daemon.log.lines) if match}
+
+
 def bare(program, *arguments):
     out = subprocess.run([os.path.join(harness.BUILD, "bin", program), *arguments], check=True, capture_output=True,
                          text=True).stdout
@@ -109,7 +114,7 @@ def bare(program, *arguments):
 def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
-    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi, shm")
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, start, spi, shm, sdk")
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
@@ -177,6 +182,22 @@ def main():
             bench.figure(title, "ns", "<= 1.00",
                          lambda n=name, more=given: bench.in_host(bench.log_figure(n), **more),
                          lambda n=name, more=given: bench.in_server(bench.log_figure(n), **more))
+    if wanted("sdk"):
+        # The same work in plain C and on the SDK, in turn in one process; once in the server, once in the host.
+        for where in (bench.in_server, bench.in_host):
+            figures = []
+            name = "server" if where == bench.in_server else "host"
+            for _ in range(options.runs):
+                figures.append(where(sdk_figures, module="bench_sdk"))
+            for kind, title, target in (("one", "SELECT 1 transaction", "<= 1.05"), ("rows", "10,000 int8 rows", "<= 1.10")):
+                plain = [f[f"plain_{kind}"] for f in figures]
+                sdk = [f[f"sdk_{kind}"] for f in figures]
+                pairs = [a / b for a, b in zip(sdk, plain)]
+                bench.rows.append({"figure": f"SDK in the {name}: {title}", "unit": "us", "reference": "plain C",
+                                   "reference_value": statistics.median(plain), "host_value": statistics.median(sdk),
+                                   "ratio": statistics.median(pairs), "ratio_min": min(pairs), "ratio_max": max(pairs),
+                                   "target": target})
+                bench.show(bench.rows[-1])
     if options.json:
         with open(options.json, "w") as f:
             json.dump(bench.rows, f, indent=1)

@@ -78,20 +78,22 @@ std::tuple<T...> read_row(SPITupleTable* table, std::uint64_t index, std::index_
   return std::tuple<T...>{one(std::type_identity<T>{}, static_cast<int>(I) + 1)...};
 }
 
+/// Columns whose type is only known to be an array of something: a host that cannot build that type in memory must be
+/// given the chance to say so before the value is looked at.
 template <class T>
-inline constexpr bool read_as_text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
+inline constexpr bool read_as_array = false;
 template <class T>
-inline constexpr bool read_as_text<std::optional<T>> = read_as_text<T>;
+inline constexpr bool read_as_array<std::vector<T>> = !std::is_same_v<T, std::byte>;
+template <class T>
+inline constexpr bool read_as_array<std::optional<T>> = read_as_array<T>;
 
-/// Lets a host that cannot build a type in memory say so: its rows are only text then, and reading them as anything else
-/// must not be tried. In the server this finds nothing.
 template <class... T>
 void check_first_row(SPITupleTable* table, std::uint64_t rows) {
   if (rows == 0) return;
   guarded([&] {
     int number = 0;
     bool null;
-    ((++number, read_as_text<T> ? Datum(0) : SPI_getbinval(table->vals[0], table->tupdesc, number, &null)), ...);
+    ((++number, read_as_array<T> ? SPI_getbinval(table->vals[0], table->tupdesc, number, &null) : Datum(0)), ...);
   });
 }
 
@@ -126,7 +128,7 @@ class result : private detail::dependent {
   result(result&& other) noexcept
       : dependent(std::move(other)), table_(std::exchange(other.table_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   ~result() {
-    if (alive() && table_) detail::guarded_noexcept([this] { SPI_freetuptable(table_); });
+    if (alive() && table_) SPI_freetuptable(table_);  // frees memory, and does not raise
   }
 
   std::size_t size() const { return size_; }
@@ -407,7 +409,7 @@ class transaction {
     if (o.table == nullptr) throw error("02000", format("the statement returns no rows: {}", text));
     result<T...> made(*this, o);
     detail::check_columns<T...>(o.table, std::string(text).c_str());
-    if constexpr (!(detail::read_as_text<T> && ...)) detail::check_first_row<T...>(o.table, o.processed);
+    if constexpr ((detail::read_as_array<T> || ...)) detail::check_first_row<T...>(o.table, o.processed);
     return made;
   }
 
@@ -420,8 +422,7 @@ class transaction {
   }
 
   static void drop_table(const detail::outcome& o) {
-    SPITupleTable* table = o.table;
-    if (table) guarded([&] { SPI_freetuptable(table); });
+    if (o.table) SPI_freetuptable(o.table);
   }
 
   /// What belongs to this level or a deeper one is dead.
@@ -563,7 +564,7 @@ class cursor : private detail::dependent {
     if (++at_ >= count_) fetch();
   }
   void free_portion() noexcept {
-    if (table_) detail::guarded_noexcept([this] { SPI_freetuptable(table_); });
+    if (table_) SPI_freetuptable(table_);
     table_ = nullptr;
   }
   void fetch() {
@@ -582,7 +583,7 @@ class cursor : private detail::dependent {
     table_ = o.table;
     count_ = o.processed;
     detail::check_columns<T...>(table_, text_.c_str());
-    if constexpr (!(detail::read_as_text<T> && ...)) detail::check_first_row<T...>(table_, count_);
+    if constexpr ((detail::read_as_array<T> || ...)) detail::check_first_row<T...>(table_, count_);
   }
 
   Portal portal_;
