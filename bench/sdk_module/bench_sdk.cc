@@ -1,4 +1,5 @@
-// What the SDK costs beside plain C: the same work both ways, in turn, in one process; logs the medians as "bench NAME".
+// What the SDK costs beside plain C: the same work both ways, in turn, in one process; logs the medians as
+// "bench NAME".
 #include <bgworker/bgworker.hpp>
 
 extern "C" {
@@ -8,7 +9,11 @@ int64 plain_rows(void);
 
 namespace {
 
-bgworker::parameter<int> rounds{{.name = "bench_sdk.rounds", .description = "Batches of each kind.", .standard = 41, .min = 3, .max = 1000}};
+bgworker::parameter<int> rounds{{.name = "bench_sdk.rounds",
+                                 .description = "Batches of each kind.",
+                                 .standard = 41,
+                                 .min = 3,
+                                 .max = 1000}};
 
 void sdk_one() {
   bgworker::transaction tx;
@@ -52,12 +57,16 @@ void measure(const char* name, int count, Plain plain, Sdk sdk) {
 
 void run(bgworker::worker& self) {
   self.connect("postgres");
-  if (sdk_rows() != 50005000 || bgworker::guarded([] { return plain_rows(); }) != 50005000) throw bgworker::error("unexpected sum");
+  if (sdk_rows() != 50005000 || bgworker::guarded([] { return plain_rows(); }) != 50005000)
+    throw bgworker::error("unexpected sum");
   measure("one", 500, plain_one, sdk_one);
-  measure("rows", 5, [] { (void)plain_rows(); }, [] { (void)sdk_rows(); });
+  measure(
+      "rows", 5, [] { (void)plain_rows(); }, [] { (void)sdk_rows(); });
   bgworker::log("bench sdk_done 1 x");
 }
 
 }  // namespace
 
-BGWORKER_MODULE(module) { module.add<run>({.name = "bench_sdk", .restart = bgworker::never}); }
+BGWORKER_MODULE(module) {
+  module.add<run>({.name = "bench_sdk", .restart = bgworker::never});
+}

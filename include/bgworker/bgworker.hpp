@@ -1,4 +1,5 @@
-// The C++ SDK for background workers: everything of it. docs/writing-a-worker.md explains it from the beginning.
+// The C++ SDK for background workers: everything of it. docs/writing-a-worker.md explains it from the
+// beginning.
 #pragma once
 
 #include "database.hpp"

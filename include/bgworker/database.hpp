@@ -1,8 +1,9 @@
 // The database session: transactions and savepoints as scopes, results as ranges of typed tuples.
 //
-// One transaction is open at a time. What is read belongs to it: when it ends, or when a savepoint is rolled back, the
-// results made inside are dead and say so when they are read. A statement that fails leaves its transaction (or the innermost
-// savepoint) failed: nothing but its end is possible then, as in the server. Leaving the scope without commit() rolls back.
+// One transaction is open at a time. What is read belongs to it: when it ends, or when a savepoint is rolled
+// back, the results made inside are dead and say so when they are read. A statement that fails leaves its
+// transaction (or the innermost savepoint) failed: nothing but its end is possible then, as in the server.
+// Leaving the scope without commit() rolls back.
 #pragma once
 
 #include "types.hpp"
@@ -27,7 +28,8 @@ class dependent {
   inline ~dependent();
   bool alive() const { return owner_ != nullptr; }
   void check_alive() const {
-    if (!alive()) throw error("25000", "a result is read after the end of the transaction or savepoint it belongs to");
+    if (!alive())
+      throw error("25000", "a result is read after the end of the transaction or savepoint it belongs to");
   }
   transaction* owner_;
 
@@ -49,7 +51,8 @@ template <class... T>
 void check_columns(SPITupleTable* table, const char* statement) {
   const TupleDesc d = table->tupdesc;
   if (d->natts != static_cast<int>(sizeof...(T)))
-    throw error("42804", format("the statement has {} columns, {} are read: {}", d->natts, sizeof...(T), statement));
+    throw error("42804",
+                format("the statement has {} columns, {} are read: {}", d->natts, sizeof...(T), statement));
   int i = 0;
   auto check = [&]<class C>(std::type_identity<C>) {
     const Form_pg_attribute a = TupleDescAttr(d, i);
@@ -58,7 +61,9 @@ void check_columns(SPITupleTable* table, const char* statement) {
       const Oid type = a->atttypid;
       const char* column = NameStr(a->attname);
       const char* found = guarded([&] { return SPI_gettype(d, i); });
-      throw error("42804", format("column {} (\"{}\") is {} (OID {}), which cannot be read as {}", i, column, found ? found : "?", type, type_name<C>()),
+      throw error("42804",
+                  format("column {} (\"{}\") is {} (OID {}), which cannot be read as {}", i, column,
+                         found ? found : "?", type, type_name<C>()),
                   {}, "Cast it in the statement, or read it as std::string.");
     }
   };
@@ -73,13 +78,14 @@ std::tuple<T...> read_row(SPITupleTable* table, std::uint64_t index, std::index_
   auto one = [&]<class C>(std::type_identity<C>, int number) -> C {
     bool null = false;
     const Datum value = heap_getattr(row, number, d, &null);
-    return read_field<C>({value, TupleDescAttr(d, number - 1)->atttypid, row, d, number, table->tuptabcxt}, null);
+    return read_field<C>({value, TupleDescAttr(d, number - 1)->atttypid, row, d, number, table->tuptabcxt},
+                         null);
   };
   return std::tuple<T...>{one(std::type_identity<T>{}, static_cast<int>(I) + 1)...};
 }
 
-/// Columns whose type is only known to be an array of something: a host that cannot build that type in memory must be
-/// given the chance to say so before the value is looked at.
+/// Columns whose type is only known to be an array of something: a host that cannot build that type in memory
+/// must be given the chance to say so before the value is looked at.
 template <class T>
 inline constexpr bool read_as_array = false;
 template <class T>
@@ -93,7 +99,8 @@ void check_first_row(SPITupleTable* table, std::uint64_t rows) {
   guarded([&] {
     int number = 0;
     bool null;
-    ((++number, read_as_array<T> ? SPI_getbinval(table->vals[0], table->tupdesc, number, &null) : Datum(0)), ...);
+    ((++number, read_as_array<T> ? SPI_getbinval(table->vals[0], table->tupdesc, number, &null) : Datum(0)),
+     ...);
   });
 }
 
@@ -115,7 +122,11 @@ class result : private detail::dependent {
     iterator() = default;
     value_type operator*() const { return (*of_)[at_]; }
     iterator& operator++() { return ++at_, *this; }
-    iterator operator++(int) { iterator was = *this; ++at_; return was; }
+    iterator operator++(int) {
+      iterator was = *this;
+      ++at_;
+      return was;
+    }
     friend bool operator==(const iterator& a, const iterator& b) { return a.at_ == b.at_; }
 
    private:
@@ -126,7 +137,9 @@ class result : private detail::dependent {
   };
 
   result(result&& other) noexcept
-      : dependent(std::move(other)), table_(std::exchange(other.table_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : dependent(std::move(other)),
+        table_(std::exchange(other.table_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
   ~result() {
     if (alive() && table_) SPI_freetuptable(table_);  // frees memory, and does not raise
   }
@@ -144,7 +157,8 @@ class result : private detail::dependent {
 
  private:
   friend class transaction;
-  result(transaction& owner, const detail::outcome& o) : dependent(owner), table_(o.table), size_(o.processed) {}
+  result(transaction& owner, const detail::outcome& o)
+      : dependent(owner), table_(o.table), size_(o.processed) {}
 
   SPITupleTable* table_;
   std::uint64_t size_;
@@ -171,8 +185,8 @@ class prepared {
   SPIPlanPtr plan_ = nullptr;
 };
 
-/// Whether a transaction only reads. A reading one sees one snapshot and refuses statements that write; a host does not wait
-/// for the answer to its commit.
+/// Whether a transaction only reads. A reading one sees one snapshot and refuses statements that write; a host
+/// does not wait for the answer to its commit.
 enum class access_mode { read_write, read_only };
 
 template <class... T>
@@ -181,7 +195,8 @@ class cursor;
 /// An open transaction: from construction to commit(), rollback(), or the end of the scope, which rolls back.
 class transaction {
  public:
-  explicit transaction(access_mode mode = access_mode::read_write) : read_only_(mode == access_mode::read_only) {
+  explicit transaction(access_mode mode = access_mode::read_write)
+      : read_only_(mode == access_mode::read_only) {
     if (IsTransactionState()) throw error("25001", "a transaction is open already");
     outside_ = CurrentMemoryContext;
     auto begin = [] {
@@ -206,11 +221,12 @@ class transaction {
     if (open_) rollback();
   }
 
-  /// Makes what was done permanent. Throws what the server raises then (a deferred constraint, a serialization failure);
-  /// the transaction is rolled back in that case.
+  /// Makes what was done permanent. Throws what the server raises then (a deferred constraint, a serialization
+  /// failure); the transaction is rolled back in that case.
   void commit() {
     check_usable();
-    if (level_ != 0) throw error("25000", "a savepoint is open: release it or let its scope end before commit()");
+    if (level_ != 0)
+      throw error("25000", "a savepoint is open: release it or let its scope end before commit()");
     drop_dependents(0);
     open_ = false;
     auto end = [] {
@@ -245,7 +261,8 @@ class transaction {
   /// A statement failed: only rollback(), or the rollback of the savepoint around it, is possible.
   bool failed() const { return failed_; }
 
-  /// Runs a statement and returns its rows. Statements with RETURNING give rows too; one without rows is an error.
+  /// Runs a statement and returns its rows. Statements with RETURNING give rows too; one without rows is an
+  /// error.
   template <class... T, class... A>
   result<T...> query(std::string_view text, const A&... a) {
     return rows<T...>(text, run(text, detail::arguments<sizeof...(A)>(a...), sizeof...(A)));
@@ -276,8 +293,8 @@ class transaction {
     drop_table(o);
     return o.processed;
   }
-  /// Runs a prepared statement once for each tuple of a range; returns the number of rows processed in all. Where a statement
-  /// can take arrays (unnest), one execution with std::vector parameters is faster still.
+  /// Runs a prepared statement once for each tuple of a range; returns the number of rows processed in all.
+  /// Where a statement can take arrays (unnest), one execution with std::vector parameters is faster still.
   template <class... P, class Range>
   std::uint64_t batch(prepared<P...>& statement, const Range& range) {
     std::uint64_t processed = 0;
@@ -317,8 +334,9 @@ class transaction {
   void check_usable() const {
     if (!open_) throw error("25P01", "the transaction has ended");
     if (failed_)
-      throw error("25P02", "current transaction is aborted, commands ignored until end of transaction block", {},
-                  "A statement failed in it. Use a savepoint around statements whose failure is to be survived.");
+      throw error(
+          "25P02", "current transaction is aborted, commands ignored until end of transaction block", {},
+          "A statement failed in it. Use a savepoint around statements whose failure is to be survived.");
   }
 
   /// Ends the server's transaction, whatever state it is in.
@@ -362,7 +380,8 @@ class transaction {
     attempt([&] {
       pgstat_report_activity(STATE_RUNNING, sql);
       o.code = count == 0 ? SPI_execute(sql, read_only, 0)
-                          : SPI_execute_with_args(sql, count, const_cast<Oid*>(a.types), const_cast<Datum*>(a.values), a.nulls, read_only, 0);
+                          : SPI_execute_with_args(sql, count, const_cast<Oid*>(a.types),
+                                                  const_cast<Datum*>(a.values), a.nulls, read_only, 0);
       o.processed = SPI_processed;
       o.table = SPI_tuptable;
     });
@@ -372,14 +391,16 @@ class transaction {
 
   template <class... P, class... A>
   detail::outcome run_prepared(prepared<P...>& statement, const A&... given) {
-    static_assert(sizeof...(A) == sizeof...(P), "the number of arguments is not the number of the statement's parameters");
+    static_assert(sizeof...(A) == sizeof...(P),
+                  "the number of arguments is not the number of the statement's parameters");
     const detail::arguments<sizeof...(P)> a(static_cast<const P&>(P(given))...);
     const char* sql = statement.text_.c_str();
     if (statement.plan_ == nullptr) {
       SPIPlanPtr plan = nullptr;
       attempt([&] {
         plan = SPI_prepare(sql, sizeof...(P), const_cast<Oid*>(a.types));
-        if (plan == nullptr || SPI_keepplan(plan) != 0) elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+        if (plan == nullptr || SPI_keepplan(plan) != 0)
+          elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
       });
       statement.plan_ = plan;
     }
@@ -399,9 +420,10 @@ class transaction {
   void check_code(const detail::outcome& o, const char* sql) {
     if (o.code >= 0) return;
     failed_ = true;
-    throw error(o.code == SPI_ERROR_TRANSACTION ? sqlstate("2D000") : sqlstate("0A000"),
-                format("statement \"{}\" cannot be run: {}", sql, SPI_result_code_string(o.code)), {},
-                o.code == SPI_ERROR_TRANSACTION ? "Transactions are begun and ended by bgworker::transaction." : "");
+    throw error(
+        o.code == SPI_ERROR_TRANSACTION ? sqlstate("2D000") : sqlstate("0A000"),
+        format("statement \"{}\" cannot be run: {}", sql, SPI_result_code_string(o.code)), {},
+        o.code == SPI_ERROR_TRANSACTION ? "Transactions are begun and ended by bgworker::transaction." : "");
   }
 
   template <class... T>
@@ -415,7 +437,8 @@ class transaction {
 
   template <class T>
   T only(const result<T>& r, std::string_view text) {
-    static_assert(!std::is_same_v<T, std::string_view>, "the text would not outlive its result: ask for std::string");
+    static_assert(!std::is_same_v<T, std::string_view>,
+                  "the text would not outlive its result: ask for std::string");
     if (r.empty()) throw error("02000", format("one row is expected, none came: {}", text));
     if (r.size() > 1) throw error("21000", format("one row is expected, {} came: {}", r.size(), text));
     return std::get<0>(r.front());
@@ -455,10 +478,12 @@ class transaction {
   bool read_only_;
 };
 
-/// A savepoint: an error inside it can be survived. Leaving the scope without release() rolls back to its beginning.
+/// A savepoint: an error inside it can be survived. Leaving the scope without release() rolls back to its
+/// beginning.
 class savepoint {
  public:
-  explicit savepoint(transaction& owner) : owner_(owner), memory_(CurrentMemoryContext), resources_(CurrentResourceOwner) {
+  explicit savepoint(transaction& owner)
+      : owner_(owner), memory_(CurrentMemoryContext), resources_(CurrentResourceOwner) {
     MemoryContext memory = memory_;
     owner_.attempt([&] {
       BeginInternalSubTransaction(nullptr);
@@ -473,7 +498,8 @@ class savepoint {
   /// Keeps what was done since the beginning, as part of what is around it.
   void release() {
     if (!open()) throw error("25000", "the savepoint has ended");
-    if (owner_.level_ != level_) throw error("25000", "a savepoint inside this one is open: end that one first");
+    if (owner_.level_ != level_)
+      throw error("25000", "a savepoint inside this one is open: end that one first");
     owner_.attempt([] { ReleaseCurrentSubTransaction(); });
     for (detail::dependent* d = owner_.first_; d; d = d->next_)
       if (d->level_ >= level_) d->level_ = level_ - 1;
@@ -522,7 +548,9 @@ class cursor : private detail::dependent {
     using iterator_category = std::input_iterator_tag;
     using reference = value_type;
     using pointer = void;
-    value_type operator*() const { return detail::read_row<T...>(of_->table_, of_->at_, std::index_sequence_for<T...>{}); }
+    value_type operator*() const {
+      return detail::read_row<T...>(of_->table_, of_->at_, std::index_sequence_for<T...>{});
+    }
     iterator& operator++() { return of_->next(), *this; }
     void operator++(int) { of_->next(); }
     bool finished() const { return of_->done(); }
@@ -535,8 +563,13 @@ class cursor : private detail::dependent {
   };
 
   cursor(cursor&& other) noexcept
-      : dependent(std::move(other)), portal_(std::exchange(other.portal_, nullptr)), table_(std::exchange(other.table_, nullptr)),
-        at_(other.at_), count_(other.count_), portion_(other.portion_), text_(std::move(other.text_)) {}
+      : dependent(std::move(other)),
+        portal_(std::exchange(other.portal_, nullptr)),
+        table_(std::exchange(other.table_, nullptr)),
+        at_(other.at_),
+        count_(other.count_),
+        portion_(other.portion_),
+        text_(std::move(other.text_)) {}
   ~cursor() {
     if (!alive() || portal_ == nullptr) return;
     free_portion();
@@ -595,7 +628,9 @@ class cursor : private detail::dependent {
 
 namespace detail {
 
-inline dependent::dependent(transaction& owner) : owner_(&owner), level_(owner.level_) { owner.link(this); }
+inline dependent::dependent(transaction& owner) : owner_(&owner), level_(owner.level_) {
+  owner.link(this);
+}
 inline dependent::dependent(dependent&& other) noexcept : owner_(other.owner_), level_(other.level_) {
   if (owner_ == nullptr) return;
   owner_->unlink(&other);
@@ -608,8 +643,8 @@ inline dependent::~dependent() {
 
 }  // namespace detail
 
-/// Runs f(transaction&) and commits; when the server says that another attempt may succeed (a serialization failure, a
-/// deadlock), it is run again, at most `attempts` times.
+/// Runs f(transaction&) and commits; when the server says that another attempt may succeed (a serialization
+/// failure, a deadlock), it is run again, at most `attempts` times.
 template <class F>
 void in_transaction(F&& f, int attempts = 3) {
   for (int n = 1;; ++n) {
@@ -643,4 +678,4 @@ inline std::string quoted_literal(std::string_view value) {
   return made;
 }
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

@@ -1,4 +1,5 @@
-// bgworker::error: what the server raises, as a C++ exception; and any C++ exception, as an error report of the server.
+// bgworker::error: what the server raises, as a C++ exception; and any C++ exception, as an error report of the
+// server.
 #pragma once
 
 #include "server.hpp"
@@ -12,7 +13,8 @@ class sqlstate {
   consteval sqlstate(const char (&text)[6]) {  // NOLINT: implicit, so that a literal can be given
     for (int i = 0; i < 5; ++i) {
       const char c = text[i];
-      if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'))) throw "a SQLSTATE has five digits or capital letters";
+      if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')))
+        throw "a SQLSTATE has five digits or capital letters";
       packed_ += static_cast<int>((c - '0') & 0x3F) << (6 * i);
     }
   }
@@ -25,7 +27,8 @@ class sqlstate {
   constexpr int packed() const { return packed_; }
   std::string str() const {
     std::string text(5, '0');
-    for (int i = 0; i < 5; ++i) text[static_cast<std::size_t>(i)] = static_cast<char>(((packed_ >> (6 * i)) & 0x3F) + '0');
+    for (int i = 0; i < 5; ++i)
+      text[static_cast<std::size_t>(i)] = static_cast<char>(((packed_ >> (6 * i)) & 0x3F) + '0');
     return text;
   }
   /// Whether this is of a class such as "08" (connection) or "40" (rollback, to be tried again).
@@ -38,8 +41,8 @@ class sqlstate {
   int packed_ = 0;
 };
 
-/// An error of the server, or one that the worker makes itself. What leaves a worker or a callback as this exception
-/// is reported by ereport() with all its fields.
+/// An error of the server, or one that the worker makes itself. What leaves a worker or a callback as this
+/// exception is reported by ereport() with all its fields.
 class error : public std::exception {
  public:
   explicit error(std::string message, sqlstate code = "XX000") : message_(std::move(message)), code_(code) {}
@@ -66,7 +69,9 @@ class error : public std::exception {
   /// The statement was cancelled: by SIGTERM, by pg_cancel_backend() or by a time-out.
   bool cancelled() const noexcept { return code_ == bgworker::sqlstate("57014"); }
   /// A serialization failure or a deadlock: the transaction may succeed when it is run again.
-  bool worth_retrying() const noexcept { return code_ == bgworker::sqlstate("40001") || code_ == bgworker::sqlstate("40P01"); }
+  bool worth_retrying() const noexcept {
+    return code_ == bgworker::sqlstate("40001") || code_ == bgworker::sqlstate("40P01");
+  }
 
   error& with_detail(std::string text) { return detail_ = std::move(text), *this; }
   error& with_hint(std::string text) { return hint_ = std::move(text), *this; }
@@ -78,11 +83,22 @@ class error : public std::exception {
 
   /// Takes over the fields of a report of the server.
   explicit error(const ErrorData& data)
-      : message_(text(data.message)), detail_(text(data.detail)), hint_(text(data.hint)), context_(text(data.context)),
-        statement_(text(data.internalquery)), schema_(text(data.schema_name)), table_(text(data.table_name)),
-        column_(text(data.column_name)), datatype_(text(data.datatype_name)), constraint_(text(data.constraint_name)),
-        detail_log_(text(data.detail_log)), code_(bgworker::sqlstate::of(data.sqlerrcode)), position_(data.internalpos),
-        file_(data.filename), line_(data.lineno), function_(data.funcname) {}
+      : message_(text(data.message)),
+        detail_(text(data.detail)),
+        hint_(text(data.hint)),
+        context_(text(data.context)),
+        statement_(text(data.internalquery)),
+        schema_(text(data.schema_name)),
+        table_(text(data.table_name)),
+        column_(text(data.column_name)),
+        datatype_(text(data.datatype_name)),
+        constraint_(text(data.constraint_name)),
+        detail_log_(text(data.detail_log)),
+        code_(bgworker::sqlstate::of(data.sqlerrcode)),
+        position_(data.internalpos),
+        file_(data.filename),
+        line_(data.lineno),
+        function_(data.funcname) {}
 
  private:
   friend struct report_access;
@@ -97,4 +113,4 @@ class error : public std::exception {
   const char* function_ = nullptr;
 };
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

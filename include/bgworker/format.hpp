@@ -1,4 +1,5 @@
-// "{}" in texts, checked at compile time: as much of std::format as log lines and messages need, and quick to compile.
+// "{}" in texts, checked at compile time: as much of std::format as log lines and messages need, and quick to
+// compile.
 #pragma once
 
 #include "server.hpp"
@@ -7,16 +8,24 @@ namespace bgworker BGWORKER_LOCAL {
 
 namespace detail {
 
-inline void append(std::string& out, std::string_view text) { out.append(text); }
-inline void append(std::string& out, const char* text) { out.append(text ? text : "(null)"); }
-inline void append(std::string& out, bool value) { out.append(value ? "true" : "false"); }
-inline void append(std::string& out, char value) { out.push_back(value); }
+inline void append(std::string& out, std::string_view text) {
+  out.append(text);
+}
+inline void append(std::string& out, const char* text) {
+  out.append(text ? text : "(null)");
+}
+inline void append(std::string& out, bool value) {
+  out.append(value ? "true" : "false");
+}
+inline void append(std::string& out, char value) {
+  out.push_back(value);
+}
 inline void append(std::string& out, double value) {
   char text[32];
   out.append(text, static_cast<std::size_t>(std::snprintf(text, sizeof text, "%.6g", value)));
 }
 template <class T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 void append(std::string& out, T value) {
   out.append(std::to_string(value));
 }
@@ -28,8 +37,8 @@ void append(std::string& out, std::chrono::duration<Rep, Period> value) {
     long long size;
     const char* name;
   };
-  for (auto [size, name] : {unit{86400000000, "d"}, unit{3600000000, "h"}, unit{60000000, "min"}, unit{1000000, "s"},
-                            unit{1000, "ms"}, unit{1, "us"}})
+  for (auto [size, name] : {unit{86400000000, "d"}, unit{3600000000, "h"}, unit{60000000, "min"},
+                            unit{1000000, "s"}, unit{1000, "ms"}, unit{1, "us"}})
     if ((us % size == 0 && us != 0) || size == 1 || (us == 0 && size == 1000000)) {
       append(out, static_cast<long long>(us / size));
       append(out, name);
@@ -44,7 +53,7 @@ template <class... Args>
 struct basic_format_string {
   std::string_view text;
   template <class T>
-    requires std::is_convertible_v<const T&, std::string_view>
+  requires std::is_convertible_v<const T&, std::string_view>
   consteval basic_format_string(const T& s) : text(s) {  // NOLINT: implicit, for literals
     std::size_t places = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -89,4 +98,4 @@ std::string format(format_string<Args...> f, const Args&... args) {
   return out;
 }
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

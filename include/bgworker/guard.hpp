@@ -1,16 +1,18 @@
-// The two gates between C++ exceptions and the server's error jumps. Nothing else in the SDK crosses that border.
+// The two gates between C++ exceptions and the server's error jumps. Nothing else in the SDK crosses that
+// border.
 //
-// Out, guarded(f): calls f, which calls the server. f runs directly above a frame that holds nothing but a jump buffer, so
-// a jump ends there; the frames of f itself have no destructor to skip (f is a lambda over references and plain values, and
-// calls C). The report is copied, the server's error state cleared, and a bgworker::error is thrown from a frame that was
-// never jumped over. Interrupt hold-off counts are as they were before the call, so that the owners of locks that unwinding
-// then destroys find the counts they left.
+// Out, guarded(f): calls f, which calls the server. f runs directly above a frame that holds nothing but a jump
+// buffer, so a jump ends there; the frames of f itself have no destructor to skip (f is a lambda over
+// references and plain values, and calls C). The report is copied, the server's error state cleared, and a
+// bgworker::error is thrown from a frame that was never jumped over. Interrupt hold-off counts are as they were
+// before the call, so that the owners of locks that unwinding then destroys find the counts they left.
 //
-// In, entered(f): every function of ours that the server calls. f runs inside try; what it throws is put into plain memory
-// (malloc, and a fixed text where there is none), the C++ scope ends, and only then is the report raised, from a frame
-// without destructors.
+// In, entered(f): every function of ours that the server calls. f runs inside try; what it throws is put into
+// plain memory (malloc, and a fixed text where there is none), the C++ scope ends, and only then is the report
+// raised, from a frame without destructors.
 //
-// A FATAL report and proc_exit() end the process at once; no destructor runs, as none runs at exit() in any C++ program.
+// A FATAL report and proc_exit() end the process at once; no destructor runs, as none runs at exit() in any C++
+// program.
 #pragma once
 
 #include "error.hpp"
@@ -19,8 +21,9 @@ namespace bgworker BGWORKER_LOCAL {
 
 struct report_access;
 
-/// Thrown to end the worker with an exit code, from any depth: destructors run first. 0: done, not started again;
-/// 1: started again after its restart interval. Not a std::exception, so that handlers of errors let it pass.
+/// Thrown to end the worker with an exit code, from any depth: destructors run first. 0: done, not started
+/// again; 1: started again after its restart interval. Not a std::exception, so that handlers of errors let it
+/// pass.
 struct exit_request {
   int code;
 };
@@ -51,12 +54,12 @@ template <class F>
   return false;
 }
 
-/// Where the one report that is being turned into an exception is copied to. Emptied as a whole: the server's own way to
-/// free a copy leaves parts of it behind.
+/// Where the one report that is being turned into an exception is copied to. Emptied as a whole: the server's
+/// own way to free a copy leaves parts of it behind.
 inline MemoryContext report_memory = nullptr;
 
-/// A copy of the pending report, valid until it is released; the error state is clear afterwards. Null when even that
-/// could not be had.
+/// A copy of the pending report, valid until it is released; the error state is clear afterwards. Null when
+/// even that could not be had.
 inline ErrorData* take_report() {
   ErrorData* volatile data = nullptr;
   auto copy = [&] {
@@ -93,8 +96,8 @@ struct report_owner {
 
 }  // namespace detail
 
-/// Calls f, which may call anything of the server, and turns what it raises into bgworker::error. f must hold no object
-/// with a destructor while the server runs. Returns what f returns (a plain value).
+/// Calls f, which may call anything of the server, and turns what it raises into bgworker::error. f must hold
+/// no object with a destructor while the server runs. Returns what f returns (a plain value).
 template <class F>
 auto guarded(F&& f) {
   using R = std::invoke_result_t<F&>;
@@ -114,7 +117,8 @@ auto guarded(F&& f) {
 
 namespace detail {
 
-/// Like guarded(), for destructors: what is raised is logged as a WARNING, and the answer is whether all went well.
+/// Like guarded(), for destructors: what is raised is logged as a WARNING, and the answer is whether all went
+/// well.
 template <class F>
 bool guarded_noexcept(F&& f) noexcept {
   if (arrive(f)) [[likely]]
@@ -132,7 +136,8 @@ bool guarded_noexcept(F&& f) noexcept {
 
 /// An exception on its way to ereport(): plain memory, no destructor.
 struct pending {
-  char *message, *detail, *hint, *context, *statement, *schema, *table, *column, *datatype, *constraint, *detail_log;
+  char *message, *detail, *hint, *context, *statement, *schema, *table, *column, *datatype, *constraint,
+      *detail_log;
   int code, position, line;
   const char *file, *function;
   bool raised;  // there is something to raise
@@ -147,7 +152,8 @@ inline char* plain_copy(const std::string& text) noexcept {
   return copy;
 }
 
-/// Raises the report. No C++ object is alive in this frame, and none in its caller. The texts are the report's by then.
+/// Raises the report. No C++ object is alive in this frame, and none in its caller. The texts are the report's
+/// by then.
 [[noreturn, gnu::cold, gnu::noinline]] inline void raise(pending* p) {
   if (errstart(ERROR, TEXTDOMAIN)) {
     errcode(p->code);
@@ -166,7 +172,8 @@ inline char* plain_copy(const std::string& text) noexcept {
     for (char* text : {p->message, p->detail, p->hint, p->context, p->statement, p->schema, p->table, p->column,
                        p->datatype, p->constraint, p->detail_log})
       std::free(text);
-    errfinish(p->file ? p->file : __FILE__, p->file ? p->line : __LINE__, p->function ? p->function : "bgworker");
+    errfinish(p->file ? p->file : __FILE__, p->file ? p->line : __LINE__,
+              p->function ? p->function : "bgworker");
   }
   pg_unreachable();
 }
@@ -228,8 +235,8 @@ template <class F>
 
 }  // namespace detail
 
-/// Runs f as the body of a function that the server calls: an exception becomes ereport(ERROR), raised after the C++
-/// scope has closed. The caller must hold no object with a destructor.
+/// Runs f as the body of a function that the server calls: an exception becomes ereport(ERROR), raised after
+/// the C++ scope has closed. The caller must hold no object with a destructor.
 template <class F>
 void entered(F f) {
   static_assert(std::is_trivially_destructible_v<F>, "the body of an entry captures plain values only");
@@ -239,4 +246,4 @@ void entered(F f) {
   if (p.raised) detail::raise(&p);
 }
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

@@ -7,11 +7,23 @@
 namespace bgworker BGWORKER_LOCAL {
 
 /// The server's levels that do not end anything. To raise an error, throw bgworker::error.
-enum class level : int { debug1 = DEBUG1, debug2 = DEBUG2, debug3 = DEBUG3, debug4 = DEBUG4, debug5 = DEBUG5, log = LOG, info = INFO, notice = NOTICE, warning = WARNING };
+enum class level : int {
+  debug1 = DEBUG1,
+  debug2 = DEBUG2,
+  debug3 = DEBUG3,
+  debug4 = DEBUG4,
+  debug5 = DEBUG5,
+  log = LOG,
+  info = INFO,
+  notice = NOTICE,
+  warning = WARNING
+};
 
 /// Writes one entry; detail and hint may be empty.
-inline void log_message(level at, const std::string& message, const std::string& detail = {}, const std::string& hint = {}) {
-  const char *m = message.c_str(), *d = detail.empty() ? nullptr : detail.c_str(), *h = hint.empty() ? nullptr : hint.c_str();
+inline void log_message(level at, const std::string& message, const std::string& detail = {},
+                        const std::string& hint = {}) {
+  const char *m = message.c_str(), *d = detail.empty() ? nullptr : detail.c_str(),
+             *h = hint.empty() ? nullptr : hint.c_str();
   const int elevel = static_cast<int>(at);
   guarded([&] {
     ereport(elevel, (errmsg_internal("%s", m), d ? errdetail_internal("%s", d) : 0, h ? errhint("%s", h) : 0));
@@ -22,7 +34,8 @@ inline void log_message(level at, const std::string& message, const std::string&
 template <class... Args>
 void log(level at, format_string<Args...> f, const Args&... args) {
   // A line nobody wants is not put together.
-  if (static_cast<int>(at) >= DEBUG5 && static_cast<int>(at) <= DEBUG1 && !message_level_is_interesting(static_cast<int>(at)))
+  if (static_cast<int>(at) >= DEBUG5 && static_cast<int>(at) <= DEBUG1 &&
+      !message_level_is_interesting(static_cast<int>(at)))
     return;
   log_message(at, format(f, args...));
 }
@@ -45,4 +58,4 @@ inline void log_error(const error& e, level at = level::warning) {
   });
 }
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

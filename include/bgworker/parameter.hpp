@@ -1,8 +1,9 @@
 // Parameters of a module (custom settings) as typed objects.
 //
-// A parameter is declared at namespace scope. Its constructor, run when the module is loaded, only puts it into a list;
-// BGWORKER_MODULE's _PG_init defines all of them in order of declaration, then reserves the prefix. The server writes the
-// value's storage; worker::wait() and sleep() take a reload over, so that a value never changes under a statement.
+// A parameter is declared at namespace scope. Its constructor, run when the module is loaded, only puts it into
+// a list; BGWORKER_MODULE's _PG_init defines all of them in order of declaration, then reserves the prefix. The
+// server writes the value's storage; worker::wait() and sleep() take a reload over, so that a value never
+// changes under a statement.
 #pragma once
 
 #include "format.hpp"
@@ -42,10 +43,13 @@ inline constexpr bool is_duration<std::chrono::duration<R, P>> = true;
 template <class T>
 constexpr int unit_flags() {
   if constexpr (is_duration<T>) {
-    if constexpr (std::is_same_v<typename T::period, std::milli>) return GUC_UNIT_MS;
-    else if constexpr (std::is_same_v<typename T::period, std::ratio<1>>) return GUC_UNIT_S;
+    if constexpr (std::is_same_v<typename T::period, std::milli>)
+      return GUC_UNIT_MS;
+    else if constexpr (std::is_same_v<typename T::period, std::ratio<1>>)
+      return GUC_UNIT_S;
     else {
-      static_assert(std::is_same_v<typename T::period, std::ratio<60>>, "parameters know milliseconds, seconds and minutes");
+      static_assert(std::is_same_v<typename T::period, std::ratio<60>>,
+                    "parameters know milliseconds, seconds and minutes");
       return GUC_UNIT_MIN;
     }
   } else if constexpr (std::is_same_v<T, kilobytes>) {
@@ -59,41 +63,66 @@ constexpr int unit_flags() {
 template <class T>
 struct stored {
   static_assert(std::is_same_v<T, int> || is_duration<T> || std::is_same_v<T, kilobytes> || std::is_enum_v<T>,
-                "a parameter is a bool, int, double, std::string_view, enumeration, kilobytes, or std::chrono milliseconds, seconds or minutes");
+                "a parameter is a bool, int, double, std::string_view, enumeration, kilobytes, or std::chrono "
+                "milliseconds, seconds or minutes");
   using type = int;
 };
-template <> struct stored<bool> { using type = bool; };
-template <> struct stored<double> { using type = double; };
-template <> struct stored<std::string_view> { using type = char*; };
+template <>
+struct stored<bool> {
+  using type = bool;
+};
+template <>
+struct stored<double> {
+  using type = double;
+};
+template <>
+struct stored<std::string_view> {
+  using type = char*;
+};
 
 template <class T>
 T to_value(typename stored<T>::type raw) {
-  if constexpr (std::is_same_v<T, std::string_view>) return raw ? std::string_view(raw) : std::string_view();
-  else if constexpr (std::is_same_v<T, kilobytes>) return kilobytes{raw};
-  else return static_cast<T>(raw);
+  if constexpr (std::is_same_v<T, std::string_view>)
+    return raw ? std::string_view(raw) : std::string_view();
+  else if constexpr (std::is_same_v<T, kilobytes>)
+    return kilobytes{raw};
+  else
+    return static_cast<T>(raw);
 }
 
 template <class T>
 constexpr int to_int(const T& value) {
-  if constexpr (is_duration<T>) return static_cast<int>(value.count());
-  else if constexpr (std::is_same_v<T, kilobytes>) return value.count;
-  else return static_cast<int>(value);
+  if constexpr (is_duration<T>)
+    return static_cast<int>(value.count());
+  else if constexpr (std::is_same_v<T, kilobytes>)
+    return value.count;
+  else
+    return static_cast<int>(value);
 }
 
 template <class T>
 constexpr T lowest() {
-  if constexpr (is_duration<T>) return T(0);
-  else if constexpr (std::is_same_v<T, double>) return -1.7e308;
-  else if constexpr (std::is_same_v<T, int>) return INT_MIN;
-  else return T{};
+  if constexpr (is_duration<T>)
+    return T(0);
+  else if constexpr (std::is_same_v<T, double>)
+    return -1.7e308;
+  else if constexpr (std::is_same_v<T, int>)
+    return INT_MIN;
+  else
+    return T{};
 }
 template <class T>
 constexpr T highest() {
-  if constexpr (is_duration<T>) return T(INT_MAX);
-  else if constexpr (std::is_same_v<T, kilobytes>) return kilobytes{MAX_KILOBYTES};
-  else if constexpr (std::is_same_v<T, double>) return 1.7e308;
-  else if constexpr (std::is_same_v<T, int>) return INT_MAX;
-  else return T{};
+  if constexpr (is_duration<T>)
+    return T(INT_MAX);
+  else if constexpr (std::is_same_v<T, kilobytes>)
+    return kilobytes{MAX_KILOBYTES};
+  else if constexpr (std::is_same_v<T, double>)
+    return 1.7e308;
+  else if constexpr (std::is_same_v<T, int>)
+    return INT_MAX;
+  else
+    return T{};
 }
 
 }  // namespace detail
@@ -110,7 +139,7 @@ struct parameter_spec {
   const char* details = nullptr;  ///< more sentences
   /// Returns why a value is refused, or nullptr. Must not throw for longer texts: return a literal.
   const char* (*refuse)(const T& value) = nullptr;
-  int flags = 0;                       ///< further GUC_ flags
+  int flags = 0;                         ///< further GUC_ flags
   std::span<const choice<T>> choices{};  ///< of an enumeration: its values
 };
 
@@ -152,7 +181,8 @@ class parameter_value : public parameter_base {
 /// Declares a parameter at namespace scope:
 ///
 ///     static bgworker::parameter<std::chrono::seconds> interval{{
-///         .name = "my.interval", .description = "Time between rounds.", .standard = 10s, .min = 1s, .max = 24h}};
+///         .name = "my.interval", .description = "Time between rounds.", .standard = 10s, .min = 1s, .max =
+///         24h}};
 ///
 /// Each declaration has a type of its own (Tag), which is what lets the server's check hook find its way back.
 template <class T, class Tag = decltype([] {})>
@@ -174,7 +204,8 @@ class parameter final : public parameter_value<T> {
       auto body = [&] { why = self_->spec_.refuse(detail::to_value<T>(*value)); };
       detail::catching(&p, body);
       failed = p.raised;
-      if (failed) why = p.message ? p.message : "the check of the value failed";  // read at once, and then left alone
+      if (failed)
+        why = p.message ? p.message : "the check of the value failed";  // read at once, and then left alone
     };
     ask();
     if (why == nullptr && !failed) return true;
@@ -184,27 +215,47 @@ class parameter final : public parameter_value<T> {
 
   void define() override {
     const parameter_spec<T>& s = spec_;
-    // A process that loads the module later cannot have what only a start can set; the value is then as of that load.
-    const auto when = s.when == changes::at_start && !process_shared_preload_libraries_in_progress ? PGC_SIGHUP : static_cast<GucContext>(s.when);
+    // A process that loads the module later cannot have what only a start can set; the value is then as of that
+    // load.
+    const auto when = s.when == changes::at_start && !process_shared_preload_libraries_in_progress
+                          ? PGC_SIGHUP
+                          : static_cast<GucContext>(s.when);
     const int flags = s.flags | detail::unit_flags<T>();
     auto hook = s.refuse ? check : nullptr;
     raw_type* raw = &this->raw_;
     if constexpr (std::is_same_v<T, bool>) {
-      guarded([&] { DefineCustomBoolVariable(s.name, s.description, s.details, raw, s.standard, when, flags, hook, nullptr, nullptr); });
+      guarded([&] {
+        DefineCustomBoolVariable(s.name, s.description, s.details, raw, s.standard, when, flags, hook, nullptr,
+                                 nullptr);
+      });
     } else if constexpr (std::is_same_v<T, double>) {
-      guarded([&] { DefineCustomRealVariable(s.name, s.description, s.details, raw, s.standard, s.min, s.max, when, flags, hook, nullptr, nullptr); });
+      guarded([&] {
+        DefineCustomRealVariable(s.name, s.description, s.details, raw, s.standard, s.min, s.max, when, flags,
+                                 hook, nullptr, nullptr);
+      });
     } else if constexpr (std::is_same_v<T, std::string_view>) {
-      guarded([&] { DefineCustomStringVariable(s.name, s.description, s.details, raw, boot_.c_str(), when, flags, hook, nullptr, nullptr); });
+      guarded([&] {
+        DefineCustomStringVariable(s.name, s.description, s.details, raw, boot_.c_str(), when, flags, hook,
+                                   nullptr, nullptr);
+      });
     } else if constexpr (std::is_enum_v<T>) {
       for (const choice<T>& c : s.choices) options_.push_back({c.name, static_cast<int>(c.value), false});
-      if (options_.empty()) throw error("22023", format("parameter \"{}\" is an enumeration without choices", s.name));
+      if (options_.empty())
+        throw error("22023", format("parameter \"{}\" is an enumeration without choices", s.name));
       options_.push_back({nullptr, 0, false});
-      guarded([&] { DefineCustomEnumVariable(s.name, s.description, s.details, raw, static_cast<int>(s.standard), options_.data(), when, flags, hook, nullptr, nullptr); });
+      guarded([&] {
+        DefineCustomEnumVariable(s.name, s.description, s.details, raw, static_cast<int>(s.standard),
+                                 options_.data(), when, flags, hook, nullptr, nullptr);
+      });
     } else {
-      const int standard = detail::to_int(s.standard), low = detail::to_int(s.min), high = detail::to_int(s.max);
+      const int standard = detail::to_int(s.standard), low = detail::to_int(s.min),
+                high = detail::to_int(s.max);
       if (standard < low || standard > high || low > high)
         throw error("22023", format("parameter \"{}\": {} is not from {} to {}", s.name, standard, low, high));
-      guarded([&] { DefineCustomIntVariable(s.name, s.description, s.details, raw, standard, low, high, when, flags, hook, nullptr, nullptr); });
+      guarded([&] {
+        DefineCustomIntVariable(s.name, s.description, s.details, raw, standard, low, high, when, flags, hook,
+                                nullptr, nullptr);
+      });
     }
   }
 
@@ -214,4 +265,4 @@ class parameter final : public parameter_value<T> {
   static inline parameter* self_ = nullptr;
 };
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

@@ -119,6 +119,6 @@ extern "C" {
 #undef SECOND
 #undef YEAR
 
-// Modules are loaded with RTLD_GLOBAL: without this, two modules built with different versions of the SDK would share
-// whichever copy of an inline function or variable came first.
+// Modules are loaded with RTLD_GLOBAL: without this, two modules built with different versions of the SDK would
+// share whichever copy of an inline function or variable came first.
 #define BGWORKER_LOCAL __attribute__((visibility("hidden")))

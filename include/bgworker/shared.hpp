@@ -1,8 +1,9 @@
 // State in shared memory as a typed object: size requested, constructed once, reached under its lock.
 //
-// The object lives in the main shared memory segment and is constructed by the postmaster, before any worker, once for each
-// life of that memory (again after a crash and reset). It is never destroyed, hence must not need to be. Access goes through
-// an owner of its lightweight lock; an error thrown while the lock is held releases it.
+// The object lives in the main shared memory segment and is constructed by the postmaster, before any worker,
+// once for each life of that memory (again after a crash and reset). It is never destroyed, hence must not need
+// to be. Access goes through an owner of its lightweight lock; an error thrown while the lock is held releases
+// it.
 #pragma once
 
 #include "format.hpp"
@@ -88,8 +89,10 @@ class lock_owner {
 ///     state.lock()->rounds += 1;
 template <class T>
 class shared final : private detail::shared_base {
-  static_assert(std::is_trivially_destructible_v<T>, "shared memory is dropped, not destroyed: T must not need a destructor");
-  static_assert(!std::is_polymorphic_v<T>, "shared memory outlives modules' addresses: T must not have virtual functions");
+  static_assert(std::is_trivially_destructible_v<T>,
+                "shared memory is dropped, not destroyed: T must not need a destructor");
+  static_assert(!std::is_polymorphic_v<T>,
+                "shared memory outlives modules' addresses: T must not have virtual functions");
 
   template <class U>
   class access {
@@ -149,4 +152,4 @@ class shared final : private detail::shared_base {
   LWLock* lock_ = nullptr;
 };
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

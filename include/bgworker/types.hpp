@@ -2,18 +2,18 @@
 //
 //   C++                                         SQL, as a parameter     read from
 //   bool                                        boolean                 boolean
-//   std::int16_t, std::int32_t, std::int64_t    int2, int4, int8        an integer type no wider than itself; int64_t: oid too
-//   float, double                               float4, float8          float4, float8 (float: float4 only)
-//   bgworker::oid                               oid                     oid
-//   std::string_view, std::string, const char*  text                    any type, as the server prints it
+//   std::int16_t, std::int32_t, std::int64_t    int2, int4, int8        an integer type no wider than itself;
+//   int64_t: oid too float, double                               float4, float8          float4, float8 (float:
+//   float4 only) bgworker::oid                               oid                     oid std::string_view,
+//   std::string, const char*  text                    any type, as the server prints it
 //   std::chrono::system_clock::time_point       timestamptz             timestamptz (microseconds)
 //   std::chrono::microseconds and coarser       interval                interval without months
 //   std::span<const std::byte>, vector<byte>    bytea                   bytea (vector)
-//   std::vector<T>, std::span<const T>          T[]                     T[] of one dimension (vector); T may be optional
-//   std::optional<T>                            T or NULL               T or NULL
+//   std::vector<T>, std::span<const T>          T[]                     T[] of one dimension (vector); T may be
+//   optional std::optional<T>                            T or NULL               T or NULL
 //
-// Parameters are built in memory of C++, so that no call that could raise is needed. A std::string_view that was read is
-// valid as long as the result it came from.
+// Parameters are built in memory of C++, so that no call that could raise is needed. A std::string_view that
+// was read is valid as long as the result it came from.
 #pragma once
 
 #include "format.hpp"
@@ -37,7 +37,8 @@ class buffers {
     return held_.back().get();
   }
   Datum varlena(const void* bytes, std::size_t size) {
-    if (size > MaxAllocSize - VARHDRSZ) throw error("54000", format("a parameter of {} bytes is too long", size));
+    if (size > MaxAllocSize - VARHDRSZ)
+      throw error("54000", format("a parameter of {} bytes is too long", size));
     char* made = take(size + VARHDRSZ);
     SET_VARSIZE(made, size + VARHDRSZ);
     if (size) std::memcpy(made + VARHDRSZ, bytes, size);
@@ -105,7 +106,9 @@ struct sql<std::int32_t> {
   static constexpr const char* name = "integer";
   static Datum make(std::int32_t v, buffers&) { return Int32GetDatum(v); }
   static bool reads(Oid t) { return t == INT4OID || t == INT2OID; }
-  static std::int32_t read(const field& f) { return f.type == INT2OID ? DatumGetInt16(f.value) : DatumGetInt32(f.value); }
+  static std::int32_t read(const field& f) {
+    return f.type == INT2OID ? DatumGetInt16(f.value) : DatumGetInt32(f.value);
+  }
 };
 template <>
 struct sql<std::int64_t> {
@@ -135,7 +138,9 @@ struct sql<double> {
   static constexpr const char* name = "double precision";
   static Datum make(double v, buffers&) { return Float8GetDatum(v); }
   static bool reads(Oid t) { return t == FLOAT8OID || t == FLOAT4OID; }
-  static double read(const field& f) { return f.type == FLOAT4OID ? DatumGetFloat4(f.value) : DatumGetFloat8(f.value); }
+  static double read(const field& f) {
+    return f.type == FLOAT4OID ? DatumGetFloat4(f.value) : DatumGetFloat8(f.value);
+  }
 };
 template <>
 struct sql<bgworker::oid> {
@@ -151,13 +156,17 @@ struct sql<std::string_view> {
   static constexpr Oid oid = TEXTOID, array = TEXTARRAYOID;
   static constexpr const char* name = "text";
   static Datum make(std::string_view v, buffers& b) { return b.varlena(v.data(), v.size()); }
-  static bool is_text(Oid t) { return t == TEXTOID || t == VARCHAROID || t == BPCHAROID || t == JSONOID || t == XMLOID; }
+  static bool is_text(Oid t) {
+    return t == TEXTOID || t == VARCHAROID || t == BPCHAROID || t == JSONOID || t == XMLOID;
+  }
   static bool reads(Oid) { return true; }
   static std::string_view read(const field& f) {
     if (is_text(f.type)) return bytes_of(flat(f));
     if (f.type == NAMEOID) return NameStr(*DatumGetName(f.value));
-    if (f.row == nullptr) throw error("42804", "an element of this type cannot be read as text", {}, "Cast the array to text[].");
-    return in_memory_of(f, [&] { return static_cast<const char*>(SPI_getvalue(f.row, f.description, f.number)); });
+    if (f.row == nullptr)
+      throw error("42804", "an element of this type cannot be read as text", {}, "Cast the array to text[].");
+    return in_memory_of(f,
+                        [&] { return static_cast<const char*>(SPI_getvalue(f.row, f.description, f.number)); });
   }
 };
 template <>
@@ -176,7 +185,8 @@ struct sql<std::chrono::system_clock::time_point> {
   static constexpr const char* name = "timestamp with time zone";
   static constexpr std::int64_t epoch = 946684800000000;  // 2000-01-01 in microseconds of Unix time
   static Datum make(point v, buffers&) {
-    return TimestampTzGetDatum(std::chrono::floor<std::chrono::microseconds>(v.time_since_epoch()).count() - epoch);
+    return TimestampTzGetDatum(std::chrono::floor<std::chrono::microseconds>(v.time_since_epoch()).count() -
+                               epoch);
   }
   static bool reads(Oid t) { return t == TIMESTAMPTZOID; }
   static point read(const field& f) {
@@ -185,7 +195,8 @@ struct sql<std::chrono::system_clock::time_point> {
     if (t == DT_NOEND) return point::max();
     if (t > std::int64_t(8277292036854775) || t < std::int64_t(-10170056817600000))
       throw error("22008", "a timestamp is out of the range of std::chrono::system_clock");
-    return point(std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::microseconds(t + epoch)));
+    return point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::microseconds(t + epoch)));
   }
 };
 
@@ -208,7 +219,9 @@ struct sql<std::chrono::duration<Rep, Period>> {
                   "an interval has microseconds: read it as std::chrono::microseconds");
     Interval v;
     std::memcpy(&v, DatumGetPointer(f.value), sizeof v);
-    if (v.month != 0) throw error("22015", "an interval with months has no fixed length", {}, "Use extract(epoch FROM ...) in the statement.");
+    if (v.month != 0)
+      throw error("22015", "an interval with months has no fixed length", {},
+                  "Use extract(epoch FROM ...) in the statement.");
     return std::chrono::duration_cast<span>(std::chrono::microseconds(v.time) + std::chrono::days(v.day));
   }
 };
@@ -255,17 +268,34 @@ struct layout {
 };
 inline std::optional<layout> layout_of(Oid type) {
   switch (type) {
-    case BOOLOID: return layout{1, 1, true};
-    case INT2OID: return layout{2, 2, true};
-    case INT4OID: case FLOAT4OID: case OIDOID: return layout{4, 4, true};
-    case INT8OID: case FLOAT8OID: case TIMESTAMPTZOID: return layout{8, 8, true};
-    case INTERVALOID: return layout{16, 8, false};
-    case NAMEOID: return layout{NAMEDATALEN, 1, false};
-    case TEXTOID: case VARCHAROID: case BPCHAROID: case BYTEAOID: return layout{-1, 4, false};
-    default: return std::nullopt;
+    case BOOLOID:
+      return layout{1, 1, true};
+    case INT2OID:
+      return layout{2, 2, true};
+    case INT4OID:
+    case FLOAT4OID:
+    case OIDOID:
+      return layout{4, 4, true};
+    case INT8OID:
+    case FLOAT8OID:
+    case TIMESTAMPTZOID:
+      return layout{8, 8, true};
+    case INTERVALOID:
+      return layout{16, 8, false};
+    case NAMEOID:
+      return layout{NAMEDATALEN, 1, false};
+    case TEXTOID:
+    case VARCHAROID:
+    case BPCHAROID:
+    case BYTEAOID:
+      return layout{-1, 4, false};
+    default:
+      return std::nullopt;
   }
 }
-inline std::size_t aligned(std::size_t at, std::size_t alignment) { return (at + alignment - 1) & ~(alignment - 1); }
+inline std::size_t aligned(std::size_t at, std::size_t alignment) {
+  return (at + alignment - 1) & ~(alignment - 1);
+}
 
 template <class T>
 struct sql<std::span<const T>> {
@@ -291,7 +321,8 @@ struct sql<std::span<const T>> {
                              : has_nulls    ? static_cast<std::size_t>(ARR_OVERHEAD_WITHNULLS(1, values.size()))
                                             : static_cast<std::size_t>(ARR_OVERHEAD_NONULLS(1));
     const std::size_t total = head + size;
-    if (total > MaxAllocSize || values.size() > MaxArraySize) throw error("54000", format("an array of {} elements is too long", values.size()));
+    if (total > MaxAllocSize || values.size() > MaxArraySize)
+      throw error("54000", format("an array of {} elements is too long", values.size()));
     char* made = b.take(total);
     std::memset(made, 0, total);
     auto* array_head = reinterpret_cast<ArrayType*>(made);
@@ -309,8 +340,10 @@ struct sql<std::span<const T>> {
       at = aligned(at, how.alignment);
       char* place = made + head + at;
       const std::size_t n = length(datums[i], how);
-      if (how.by_value) std::memcpy(place, &datums[i], n);  // little-endian: the value's bytes come first
-      else std::memcpy(place, DatumGetPointer(datums[i]), n);
+      if (how.by_value)
+        std::memcpy(place, &datums[i], n);  // little-endian: the value's bytes come first
+      else
+        std::memcpy(place, DatumGetPointer(datums[i]), n);
       at += n;
     }
     return PointerGetDatum(made);
@@ -318,10 +351,12 @@ struct sql<std::span<const T>> {
 
  private:
   static std::size_t length(Datum d, const layout& how) {
-    return how.length > 0 ? static_cast<std::size_t>(how.length) : static_cast<std::size_t>(VARSIZE_ANY(DatumGetPointer(d)));
+    return how.length > 0 ? static_cast<std::size_t>(how.length)
+                          : static_cast<std::size_t>(VARSIZE_ANY(DatumGetPointer(d)));
   }
 };
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "array parameters are packed for little-endian machines");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "array parameters are packed for little-endian machines");
 
 template <class T>
 struct sql<std::vector<T>> : sql<std::span<const T>> {
@@ -337,7 +372,9 @@ struct sql<std::vector<T>> : sql<std::span<const T>> {
       throw error("42804", format("column {} is not an array of {}", f.number, sql<plain>::name));
     std::vector<T> values;
     if (array->ndim == 0) return values;
-    if (array->ndim != 1) throw error("42804", format("column {} has an array of {} dimensions, one is expected", f.number, array->ndim));
+    if (array->ndim != 1)
+      throw error("42804",
+                  format("column {} has an array of {} dimensions, one is expected", f.number, array->ndim));
     const int count = ARR_DIMS(array)[0];
     values.reserve(static_cast<std::size_t>(count));
     const bits8* nulls = ARR_NULLBITMAP(array);
@@ -345,8 +382,11 @@ struct sql<std::vector<T>> : sql<std::span<const T>> {
     std::size_t at = 0;
     for (int i = 0; i < count; ++i) {
       if (nulls && !(nulls[i / 8] & (1 << (i % 8)))) {
-        if constexpr (is_optional<T>) values.push_back(std::nullopt);
-        else throw error("22004", format("column {} has an array with NULL in it, read it with std::optional", f.number));
+        if constexpr (is_optional<T>)
+          values.push_back(std::nullopt);
+        else
+          throw error("22004",
+                      format("column {} has an array with NULL in it, read it with std::optional", f.number));
         continue;
       }
       // A short length word is not aligned; a padding byte is zero, and no length word is.
@@ -371,8 +411,16 @@ struct sql<std::vector<T>> : sql<std::span<const T>> {
  private:
   static Datum fetch(const char* place, int length) {
     if (length == 1) return CharGetDatum(*place);
-    if (length == 2) { std::int16_t v; std::memcpy(&v, place, 2); return Int16GetDatum(v); }
-    if (length == 4) { std::int32_t v; std::memcpy(&v, place, 4); return Int32GetDatum(v); }
+    if (length == 2) {
+      std::int16_t v;
+      std::memcpy(&v, place, 2);
+      return Int16GetDatum(v);
+    }
+    if (length == 4) {
+      std::int32_t v;
+      std::memcpy(&v, place, 4);
+      return Int32GetDatum(v);
+    }
     std::int64_t v;
     std::memcpy(&v, place, 8);
     return Int64GetDatum(v);
@@ -388,30 +436,40 @@ T read_field(const field& f, bool null) {
     return T(sql<typename T::value_type>::read(f));
   } else {
     if (null)
-      throw error("22004", format("column {} (\"{}\") is NULL", f.number, NameStr(TupleDescAttr(f.description, f.number - 1)->attname)),
+      throw error("22004",
+                  format("column {} (\"{}\") is NULL", f.number,
+                         NameStr(TupleDescAttr(f.description, f.number - 1)->attname)),
                   {}, "Read it as std::optional, or use coalesce().");
     return sql<T>::read(f);
   }
 }
 template <class T>
 bool type_reads(Oid type) {
-  if constexpr (is_optional<T>) return sql<typename T::value_type>::reads(type);
-  else return sql<T>::reads(type);
+  if constexpr (is_optional<T>)
+    return sql<typename T::value_type>::reads(type);
+  else
+    return sql<T>::reads(type);
 }
 template <class T>
 const char* type_name() {
-  if constexpr (is_optional<T>) return sql<typename T::value_type>::name;
-  else return sql<T>::name;
+  if constexpr (is_optional<T>)
+    return sql<typename T::value_type>::name;
+  else
+    return sql<T>::name;
 }
 
 /// The type that an argument is passed as.
 template <class T>
-using argument_type = std::conditional_t<std::is_convertible_v<const T&, const char*> || std::is_same_v<T, std::string>, std::string_view, T>;
+using argument_type =
+    std::conditional_t<std::is_convertible_v<const T&, const char*> || std::is_same_v<T, std::string>,
+                       std::string_view, T>;
 
 template <class T>
 constexpr Oid argument_oid() {
-  if constexpr (is_optional<T>) return sql<argument_type<typename T::value_type>>::oid;
-  else return sql<argument_type<T>>::oid;
+  if constexpr (is_optional<T>)
+    return sql<argument_type<typename T::value_type>>::oid;
+  else
+    return sql<argument_type<T>>::oid;
 }
 
 /// Arguments as SPI takes them.
@@ -428,8 +486,10 @@ struct arguments {
     nulls[i] = ' ';
     values[i] = 0;
     if constexpr (is_optional<T>) {
-      if (v) values[i] = sql<argument_type<typename T::value_type>>::make(*v, held);
-      else nulls[i] = 'n';
+      if (v)
+        values[i] = sql<argument_type<typename T::value_type>>::make(*v, held);
+      else
+        nulls[i] = 'n';
     } else {
       values[i] = sql<argument_type<T>>::make(v, held);
     }
@@ -443,4 +503,4 @@ struct arguments {
 };
 
 }  // namespace detail
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL

@@ -1,9 +1,11 @@
-// Workers: how they are declared and registered, what they are told (stop, reload, notifications), and how they wait.
+// Workers: how they are declared and registered, what they are told (stop, reload, notifications), and how they
+// wait.
 //
-// A worker is a function `void run(bgworker::worker&)`. Its process is entered through one exported function of the module;
-// which function to run travels in the registration's bgw_extra as a distance from an anchor in the same module, which is
-// the same wherever the module is loaded. SIGTERM and SIGHUP only set a flag and the latch; wait() and sleep() turn the flags
-// into answers. SIGTERM also cancels the statement that runs at that moment, so that a long one does not hold up a stop.
+// A worker is a function `void run(bgworker::worker&)`. Its process is entered through one exported function of
+// the module; which function to run travels in the registration's bgw_extra as a distance from an anchor in the
+// same module, which is the same wherever the module is loaded. SIGTERM and SIGHUP only set a flag and the
+// latch; wait() and sleep() turn the flags into answers. SIGTERM also cancels the statement that runs at that
+// moment, so that a long one does not hold up a stop.
 #pragma once
 
 #include "log.hpp"
@@ -26,7 +28,9 @@ enum class start_time {
 
 namespace detail {
 
-[[noreturn]] inline void refuse(const char* why) { throw error("22023", why); }
+[[noreturn]] inline void refuse(const char* why) {
+  throw error("22023", why);
+}
 
 /// A text of at most Size - 1 bytes; longer ones are refused (at compile time, where the value is a constant).
 template <std::size_t Size>
@@ -37,7 +41,7 @@ struct fixed_text {
     if (text.size() >= Size) refuse("a name of a worker is longer than the server keeps (95 bytes)");
     for (std::size_t i = 0; i < text.size(); ++i) chars[i] = text[i];
   }
-  constexpr fixed_text(const char* text) : fixed_text(std::string_view(text)) {}        // NOLINT
+  constexpr fixed_text(const char* text) : fixed_text(std::string_view(text)) {}         // NOLINT
   constexpr fixed_text(const std::string& text) : fixed_text(std::string_view(text)) {}  // NOLINT
   constexpr bool empty() const { return chars[0] == '\0'; }
 };
@@ -60,19 +64,21 @@ using body = void (*)(worker&);
 
 /// How a worker is registered. What is left out has a sensible value.
 struct worker_spec {
-  detail::fixed_text<BGW_MAXLEN> name;          ///< in the process title, the log and pg_stat_activity
-  detail::fixed_text<BGW_MAXLEN> type{};        ///< what several workers of one kind have in common; default: the name
+  detail::fixed_text<BGW_MAXLEN> name;  ///< in the process title, the log and pg_stat_activity
+  detail::fixed_text<BGW_MAXLEN>
+      type{};  ///< what several workers of one kind have in common; default: the name
   start_time start = start_time::recovery_finished;
-  std::chrono::seconds restart{10};             ///< after an error or SIGTERM: 0 s to 1000 days, or never
-  bool database = true;                         ///< will call worker::connect()
-  std::int64_t argument = 0;                    ///< worker::argument()
+  std::chrono::seconds restart{10};  ///< after an error or SIGTERM: 0 s to 1000 days, or never
+  bool database = true;              ///< will call worker::connect()
+  std::int64_t argument = 0;         ///< worker::argument()
   std::array<unsigned char, sizeof(detail::passed::bytes)> extra{};  ///< set by pass()
   std::uint32_t extra_size = 0;
 
   /// Hands a plain value (at most 112 bytes) over to the worker, which reads it with worker::passed<T>().
   template <class T>
   worker_spec& pass(const T& value) {
-    static_assert(std::is_trivially_copyable_v<T>, "what is passed to a worker crosses processes: plain values only");
+    static_assert(std::is_trivially_copyable_v<T>,
+                  "what is passed to a worker crosses processes: plain values only");
     static_assert(sizeof(T) <= sizeof(detail::passed::bytes), "at most 112 bytes can be passed to a worker");
     std::memcpy(extra.data(), &value, sizeof value);
     extra_size = sizeof value;
@@ -108,18 +114,18 @@ struct notification {
 class wake {
  public:
   explicit operator bool() const { return !stop_; }
-  bool stop() const { return stop_; }                  ///< SIGTERM, or the postmaster is gone
-  bool reloaded() const { return reloaded_; }          ///< parameters may have changed
-  bool notified() const { return notified_; }          ///< worker::notifications() has something
-  bool latch() const { return latch_; }                ///< somebody set the latch
+  bool stop() const { return stop_; }          ///< SIGTERM, or the postmaster is gone
+  bool reloaded() const { return reloaded_; }  ///< parameters may have changed
+  bool notified() const { return notified_; }  ///< worker::notifications() has something
+  bool latch() const { return latch_; }        ///< somebody set the latch
   bool timed_out() const { return timed_out_; }
-  bool readable() const { return readable_; }          ///< the socket waited for
+  bool readable() const { return readable_; }  ///< the socket waited for
   bool writable() const { return writable_; }
 
  private:
   friend class worker;
-  bool stop_ = false, reloaded_ = false, notified_ = false, latch_ = false, timed_out_ = false, readable_ = false,
-       writable_ = false;
+  bool stop_ = false, reloaded_ = false, notified_ = false, latch_ = false, timed_out_ = false,
+       readable_ = false, writable_ = false;
 };
 
 /// A socket to wait for.
@@ -142,14 +148,25 @@ struct process_state {
   static inline std::vector<notification>* notifications = nullptr;
 };
 
+/// Cancels the statement that runs; when none does there is nothing to cancel.
+inline void cancel_statement() {
+  if (!process_state::statement_runs || proc_exit_inprogress) return;
+  process_state::cancel_sent = 1;
+  QueryCancelPending = true;
+  InterruptPending = true;
+}
+
 inline void on_sigterm(int) {
   const int kept = errno;
   process_state::stop_requested = 1;
-  if (process_state::statement_runs && !proc_exit_inprogress) {
-    process_state::cancel_sent = 1;
-    QueryCancelPending = true;
-    InterruptPending = true;
-  }
+  cancel_statement();
+  SetLatch(MyLatch);
+  errno = kept;
+}
+
+inline void on_sigint(int) {
+  const int kept = errno;
+  cancel_statement();
   SetLatch(MyLatch);
   errno = kept;
 }
@@ -161,7 +178,7 @@ inline void on_sighup(int) {
   errno = kept;
 }
 
-/// A section in which a SIGTERM cancels what runs. Entered and left only around calls of the server.
+/// A section in which a SIGTERM or SIGINT cancels what runs. Entered and left only around calls of the server.
 class cancellable {
  public:
   cancellable() { process_state::statement_runs = 1; }
@@ -175,8 +192,8 @@ class cancellable {
   }
 };
 
-/// Notifications, caught where the server would send them to a client: ProcessNotifyInterrupt() builds messages of the
-/// protocol for whoever PqCommMethods says.
+/// Notifications, caught where the server would send them to a client: ProcessNotifyInterrupt() builds messages
+/// of the protocol for whoever PqCommMethods says.
 inline int catch_message(char type, const char* body, size_t size) {
   if (type != 'A' || size < 6) return 0;
   struct {
@@ -186,7 +203,8 @@ inline int catch_message(char type, const char* body, size_t size) {
   pending p;
   auto keep = [&] {
     notification n;
-    n.sender = (static_cast<unsigned char>(message.body[0]) << 24) | (static_cast<unsigned char>(message.body[1]) << 16) |
+    n.sender = (static_cast<unsigned char>(message.body[0]) << 24) |
+               (static_cast<unsigned char>(message.body[1]) << 16) |
                (static_cast<unsigned char>(message.body[2]) << 8) | static_cast<unsigned char>(message.body[3]);
     const char* at = message.body + 4;
     n.channel = at;
@@ -200,7 +218,11 @@ inline int catch_message(char type, const char* body, size_t size) {
 inline void collect_notifications() {
   if (!notifyInterruptPending) return;
   static const PQcommMethods catcher = {
-      [] {}, [] { return 0; }, [] { return 0; }, [] { return false; }, catch_message,
+      [] {},
+      [] { return 0; },
+      [] { return 0; },
+      [] { return false; },
+      catch_message,
       [](char type, const char* body, size_t size) { (void)catch_message(type, body, size); }};
   const PQcommMethods* const methods = PqCommMethods;
   const CommandDest destination = whereToSendOutput;
@@ -226,12 +248,13 @@ inline int wait_on_latch(long milliseconds, const socket_wait& on) {
     guarded([] { pgstat_report_stat(true); });
   }
   const int events = WL_LATCH_SET | WL_POSTMASTER_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0) |
-                     (on.fd >= 0 && on.read ? WL_SOCKET_READABLE : 0) | (on.fd >= 0 && on.write ? WL_SOCKET_WRITEABLE : 0);
+                     (on.fd >= 0 && on.read ? WL_SOCKET_READABLE : 0) |
+                     (on.fd >= 0 && on.write ? WL_SOCKET_WRITEABLE : 0);
   const int fd = on.fd;
   const int got = guarded([&] {
-    const int result = WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, milliseconds, PG_WAIT_EXTENSION);
+    const int result =
+        WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, milliseconds, PG_WAIT_EXTENSION);
     if (result & WL_LATCH_SET) ResetLatch(MyLatch);
-    QueryCancelPending = false;  // there is no statement that it could be meant for
     CHECK_FOR_INTERRUPTS();
     return result;
   });
@@ -240,7 +263,8 @@ inline int wait_on_latch(long milliseconds, const socket_wait& on) {
 }
 
 inline long milliseconds_until(std::chrono::steady_clock::time_point deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
   return left <= 0 ? 0 : static_cast<long>(std::min<long long>(left, INT_MAX));
 }
 
@@ -268,8 +292,9 @@ class worker {
     return value;
   }
 
-  /// Opens the worker's database session; once per worker. An empty user is the bootstrap superuser of the server, or the
-  /// role of the host's `upstream`. A refused connection ends the worker (FATAL), as in the server.
+  /// Opens the worker's database session; once per worker. An empty user is the bootstrap superuser of the
+  /// server, or the role of the host's `upstream`. A refused connection ends the worker (FATAL), as in the
+  /// server.
   void connect(std::string_view database, std::string_view user = {}) {
     const std::string d(database), u(user);
     const char *dbname = d.c_str(), *username = u.empty() ? nullptr : u.c_str();
@@ -277,16 +302,20 @@ class worker {
   }
 
   /// Whether the worker is to end: it was sent SIGTERM, or the postmaster is gone.
-  bool stopping() const { return detail::process_state::stop_requested || detail::process_state::postmaster_gone; }
+  bool stopping() const {
+    return detail::process_state::stop_requested || detail::process_state::postmaster_gone;
+  }
 
-  /// Ends the worker with this exit code once the destructors of all scopes have run. 0: it is not started again.
+  /// Ends the worker with this exit code once the destructors of all scopes have run. 0: it is not started
+  /// again.
   [[noreturn]] void exit(int code) const { throw exit_request{code}; }
 
-  /// Waits for whatever comes first: a stop, a reload, a notification, the latch, the socket, or the end of `timeout`
-  /// (absent: no limit). Reloaded parameters and arrived notifications are in place when it returns.
+  /// Waits for whatever comes first: a stop, a reload, a notification, the latch, the socket, or the end of
+  /// `timeout` (absent: no limit). Reloaded parameters and arrived notifications are in place when it returns.
   template <class Rep, class Period>
   wake wait(std::chrono::duration<Rep, Period> timeout, const socket_wait& on = {}) {
-    return wait_until(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout), on);
+    return wait_until(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout),
+                      on);
   }
   wake wait(const socket_wait& on = {}) { return wait_until(std::nullopt, on); }
 
@@ -395,12 +424,15 @@ inline void worker_main(body only) {
   body function = only;
   if (p.magic == passed_magic) function = reinterpret_cast<body>(reinterpret_cast<char*>(&anchor) + p.distance);
   if (function == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("the registration of background worker \"%s\" does not say which worker of the module it is",
-                           MyBgworkerEntry->bgw_name),
-                    errhint("Register it with the SDK: module::add() or bgworker::start().")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+         errmsg("the registration of background worker \"%s\" does not say which worker of the module it is",
+                MyBgworkerEntry->bgw_name),
+         errhint("Register it with the SDK: module::add() or bgworker::start().")));
   pqsignal(SIGTERM, on_sigterm);
   pqsignal(SIGHUP, on_sighup);
+  if (MyBgworkerEntry->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) pqsignal(SIGINT, on_sigint);
   BackgroundWorkerUnblockSignals();
 
   pending outcome;
@@ -410,7 +442,8 @@ inline void worker_main(body only) {
   const bool stopped = process_state::stop_requested || process_state::postmaster_gone;
   if (outcome.exits) proc_exit(outcome.exit_code);
   if (outcome.raised && !(stopped && outcome.code == ERRCODE_QUERY_CANCELED)) raise(&outcome);
-  // Stopped from outside is not done: with exit code 1 a worker that may be restarted is, unless its stop was final.
+  // Stopped from outside is not done: with exit code 1 a worker that may be restarted is, unless its stop was
+  // final.
   if (stopped && MyBgworkerEntry->bgw_restart_time != BGW_NEVER_RESTART) proc_exit(1);
   proc_exit(0);
 }
@@ -455,15 +488,17 @@ class module {
   module(const module&) = delete;
   module& operator=(const module&) = delete;
 
-  /// Whether this is the load by shared_preload_libraries, when workers can be added and shared memory asked for.
+  /// Whether this is the load by shared_preload_libraries, when workers can be added and shared memory asked
+  /// for.
   bool preloading() const { return process_shared_preload_libraries_in_progress; }
 
-  /// Registers a worker, to be started by the server itself. Function is a `void (bgworker::worker&)`. A worker that could
-  /// not start is refused with a line in the log, and the others are not affected. In a process that loads the module
-  /// later, nothing happens.
+  /// Registers a worker, to be started by the server itself. Function is a `void (bgworker::worker&)`. A worker
+  /// that could not start is refused with a line in the log, and the others are not affected. In a process that
+  /// loads the module later, nothing happens.
   template <auto Function>
   void add(const worker_spec& spec) {
-    static_assert(std::is_invocable_v<decltype(Function), worker&>, "a worker is a function void (bgworker::worker&)");
+    static_assert(std::is_invocable_v<decltype(Function), worker&>,
+                  "a worker is a function void (bgworker::worker&)");
     only_ = count_++ == 0 ? detail::call<Function> : nullptr;
     if (!preloading()) return;
     if (const char* flaw = spec.flaw()) {
@@ -501,7 +536,8 @@ class module {
         throw error("22023", format("parameter \"{}\" has no prefix: name it module.parameter", p->name()));
       p->define();
       std::string prefix(p->name(), dot);
-      if (std::find(prefixes.begin(), prefixes.end(), prefix) == prefixes.end()) prefixes.push_back(std::move(prefix));
+      if (std::find(prefixes.begin(), prefixes.end(), prefix) == prefixes.end())
+        prefixes.push_back(std::move(prefix));
     }
     for (const std::string& prefix : prefixes) {
       const char* text = prefix.c_str();
@@ -509,7 +545,8 @@ class module {
     }
   }
 
-  static inline detail::body only_ = nullptr;  // when the module has one worker: what an entry without our bgw_extra runs
+  static inline detail::body only_ =
+      nullptr;  // when the module has one worker: what an entry without our bgw_extra runs
   static inline int count_ = 0;
 };
 
@@ -531,10 +568,14 @@ class worker_handle {
     pid_t pid = 0;
     BackgroundWorkerHandle* handle = handle_;
     switch (guarded([&] { return GetBackgroundWorkerPid(handle, &pid); })) {
-      case BGWH_STARTED: return worker_status::started;
-      case BGWH_NOT_YET_STARTED: return worker_status::not_yet_started;
-      case BGWH_STOPPED: return worker_status::stopped;
-      case BGWH_POSTMASTER_DIED: break;
+      case BGWH_STARTED:
+        return worker_status::started;
+      case BGWH_NOT_YET_STARTED:
+        return worker_status::not_yet_started;
+      case BGWH_STOPPED:
+        return worker_status::stopped;
+      case BGWH_POSTMASTER_DIED:
+        break;
     }
     return worker_status::postmaster_died;
   }
@@ -546,8 +587,8 @@ class worker_handle {
     return static_cast<int>(pid);
   }
 
-  /// Waits until it runs or has ended. The answer is its state: not_yet_started when the time was over first, or when this
-  /// worker is itself to stop.
+  /// Waits until it runs or has ended. The answer is its state: not_yet_started when the time was over first,
+  /// or when this worker is itself to stop.
   template <class Rep, class Period>
   worker_status wait_started(std::chrono::duration<Rep, Period> timeout) const {
     return wait(timeout, [](worker_status s) { return s != worker_status::not_yet_started; });
@@ -555,7 +596,9 @@ class worker_handle {
   /// Waits until it has ended.
   template <class Rep, class Period>
   worker_status wait_stopped(std::chrono::duration<Rep, Period> timeout) const {
-    return wait(timeout, [](worker_status s) { return s == worker_status::stopped || s == worker_status::postmaster_died; });
+    return wait(timeout, [](worker_status s) {
+      return s == worker_status::stopped || s == worker_status::postmaster_died;
+    });
   }
   /// Asks it to stop, for good: it is not started again.
   void terminate() const {
@@ -570,10 +613,12 @@ class worker_handle {
 
   template <class Rep, class Period, class Done>
   worker_status wait(std::chrono::duration<Rep, Period> timeout, Done done) const {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout);
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout);
     for (;;) {
       const worker_status now = status();
-      if (done(now) || detail::process_state::stop_requested || detail::process_state::postmaster_gone) return now;
+      if (done(now) || detail::process_state::stop_requested || detail::process_state::postmaster_gone)
+        return now;
       const long left = detail::milliseconds_until(deadline);
       if (left == 0) return now;
       detail::wait_on_latch(left, {});
@@ -583,11 +628,12 @@ class worker_handle {
   BackgroundWorkerHandle* handle_;
 };
 
-/// Starts a worker from a running one. This process's latch is set when the worker starts and when it stops. Error 22023 for
-/// a worker that could not start, with the reason; error 53400 when no slot is free.
+/// Starts a worker from a running one. This process's latch is set when the worker starts and when it stops.
+/// Error 22023 for a worker that could not start, with the reason; error 53400 when no slot is free.
 template <auto Function>
 worker_handle start(const worker_spec& spec) {
-  static_assert(std::is_invocable_v<decltype(Function), worker&>, "a worker is a function void (bgworker::worker&)");
+  static_assert(std::is_invocable_v<decltype(Function), worker&>,
+                "a worker is a function void (bgworker::worker&)");
   if (const char* flaw = spec.flaw())
     throw error("22023", format("background worker \"{}\" cannot be started: {}", spec.name.chars, flaw));
   BackgroundWorker made = detail::registration(spec, detail::call<Function>, detail::entry_name);
@@ -600,26 +646,28 @@ worker_handle start(const worker_spec& spec) {
     return ok;
   });
   if (!registered)
-    throw error("53400", format("background worker \"{}\" cannot be started: no slot is free", spec.name.chars), {},
-                "Consider increasing the configuration parameter \"max_worker_processes\".");
+    throw error("53400", format("background worker \"{}\" cannot be started: no slot is free", spec.name.chars),
+                {}, "Consider increasing the configuration parameter \"max_worker_processes\".");
   return worker_handle(handle);
 }
 
-}  // namespace bgworker
+}  // namespace BGWORKER_LOCAL
 
-/// Makes a module of this source file: what the server looks for in a shared library, and a block that is run when the
-/// library is loaded, with `module` to add workers to.
+/// Makes a module of this source file: what the server looks for in a shared library, and a block that is run
+/// when the library is loaded, with `module` to add workers to.
 ///
 ///     BGWORKER_MODULE(module) { module.add<run>({.name = "my worker"}); }
-#define BGWORKER_MODULE(name)                                                            \
-  _Pragma("GCC visibility push(default)")                                              \
-  extern "C" {                                                                         \
-  PG_MODULE_MAGIC;                                                                     \
-  void _PG_init(void);                                                                 \
-  void bgworker_entry(Datum);                                                          \
-  }                                                                                    \
-  _Pragma("GCC visibility pop")                                                        \
-  static void bgworker_declare(::bgworker::module& name);                              \
-  extern "C" void _PG_init(void) { ::bgworker::module::initialise(bgworker_declare); } \
-  extern "C" void bgworker_entry(Datum) { ::bgworker::module::enter(); }               \
+#define BGWORKER_MODULE(name)                                                           \
+  _Pragma("GCC visibility push(default)") extern "C" {                                  \
+    PG_MODULE_MAGIC;                                                                    \
+    void _PG_init(void);                                                                \
+    void bgworker_entry(Datum);                                                         \
+  }                                                                                     \
+  _Pragma("GCC visibility pop") static void bgworker_declare(::bgworker::module& name); \
+  extern "C" void _PG_init(void) {                                                      \
+    ::bgworker::module::initialise(bgworker_declare);                                   \
+  }                                                                                     \
+  extern "C" void bgworker_entry(Datum) {                                               \
+    ::bgworker::module::enter();                                                        \
+  }                                                                                     \
   static void bgworker_declare([[maybe_unused]] ::bgworker::module& name)

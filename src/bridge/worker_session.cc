@@ -179,7 +179,8 @@ void make_ready() {
   if (session->under_way()) stop_statement(cancel_limit_ms);
 }
 
-// Notifications that came with the answer to a statement or a COMMIT: the socket will not become readable for them again.
+// Notifications that came with the answer to a statement or a COMMIT: the socket will not become readable for
+// them again.
 void announce_notifications() {
   if (!session->has_notifications() || !MyLatch) return;
   (void)session->take_notifications();

@@ -1,6 +1,7 @@
 // LISTEN, UNLISTEN and NOTIFY from C. They run on the session, in the worker's transaction, and take effect at
 // its end, as in the server. Notifications that arrive set MyLatch while the worker waits for it, and
-// notifyInterruptPending; ProcessNotifyInterrupt() hands them, as the server's does, to whoever PqCommMethods says.
+// notifyInterruptPending; ProcessNotifyInterrupt() hands them, as the server's does, to whoever PqCommMethods
+// says.
 #include "core/session.hpp"
 
 extern "C" {

@@ -3,6 +3,7 @@ jumped over: each worker of probe_sdk counts its objects, and says at its end ho
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -259,6 +260,29 @@ def test_dynamic_workers(space):
 def until_ended_child(daemon, number):
     daemon.log.wait_for(f"sdk: child {number} was passed")
     return said(daemon, f"child {number}")
+
+
+def test_new_worker(space):
+    """`bgworkerctl new` writes a folder that builds and runs at once; bad names and existing folders are refused."""
+    ctl = space.program("bgworkerctl")
+    env = {"PATH": f"{harness.BINDIR}:{os.environ['PATH']}"}
+    done = space.run([ctl, "new", "my_worker"])
+    assert "make test" in done.stdout
+    folder = os.path.join(space.folder, "my_worker")
+    assert sorted(os.listdir(folder)) == ["Makefile", "README.md", "my_worker.cc", "run"]
+    done = space.run(["make", "-C", folder, "test", f"BGWORKER_BIN={os.path.dirname(space.program('bgworkerd'))}",
+                      "BGWORKER_SDK=" + include_of(space)], env=env, timeout=120 * SLOW)
+    assert "ok: my_worker works" in done.stdout
+    again = space.run([ctl, "new", "my_worker"], check=False)
+    assert again.returncode == 1 and "exists already" in again.stderr
+    bad = space.run([ctl, "new", "My-Worker"], check=False)
+    assert bad.returncode == 2 and "cannot be the name of a worker" in bad.stderr
+
+
+def include_of(space):
+    """The SDK's headers at a place that the unprivileged user can read."""
+    source = os.path.join(os.path.dirname(__file__), "..", "..", "include")
+    return shutil.copytree(source, os.path.join(space.folder, "include"), dirs_exist_ok=True)
 
 
 def test_compile_errors_say_why(space):

@@ -1,6 +1,7 @@
-// A module of the tests, written on the C++ SDK. The setting probe_sdk.run names the scenarios to run, each in a worker of
-// its own, which logs what it sees as "sdk: ...". Every scenario is full of objects that count themselves, and the last thing
-// a worker's process logs is how many of them are still alive: what jumps over a destructor leaves one behind.
+// A module of the tests, written on the C++ SDK. The setting probe_sdk.run names the scenarios to run, each in
+// a worker of its own, which logs what it sees as "sdk: ...". Every scenario is full of objects that count
+// themselves, and the last thing a worker's process logs is how many of them are still alive: what jumps over a
+// destructor leaves one behind.
 #include <bgworker/bgworker.hpp>
 
 #include <stdexcept>
@@ -37,22 +38,36 @@ void say(const char* where, const error& e) {
 // ---- parameters ----
 
 enum class color { red, green = 7, blue };
-constexpr bgworker::choice<color> colors[] = {{"red", color::red}, {"green", color::green}, {"blue", color::blue}};
+constexpr bgworker::choice<color> colors[] = {
+    {"red", color::red}, {"green", color::green}, {"blue", color::blue}};
 
-bgworker::parameter<std::string_view> scenarios{{.name = "probe_sdk.run", .description = "Scenarios to run.", .when = bgworker::changes::at_start}};
-bgworker::parameter<int> number{{.name = "probe_sdk.number", .description = "A number.", .standard = 5, .min = 1, .max = 10,
+bgworker::parameter<std::string_view> scenarios{
+    {.name = "probe_sdk.run", .description = "Scenarios to run.", .when = bgworker::changes::at_start}};
+bgworker::parameter<int> number{{.name = "probe_sdk.number",
+                                 .description = "A number.",
+                                 .standard = 5,
+                                 .min = 1,
+                                 .max = 10,
                                  .refuse = [](const int& v) { return v == 7 ? "seven is refused" : nullptr; }}};
 bgworker::parameter<bool> flag{{.name = "probe_sdk.flag", .description = "A flag.", .standard = true}};
-bgworker::parameter<double> ratio{{.name = "probe_sdk.ratio", .description = "A ratio.", .standard = 0.5, .min = 0, .max = 1,
+bgworker::parameter<double> ratio{{.name = "probe_sdk.ratio",
+                                   .description = "A ratio.",
+                                   .standard = 0.5,
+                                   .min = 0,
+                                   .max = 1,
                                    .refuse = [](const double& v) -> const char* {
                                      tracked t;
                                      if (v == 0.25) throw std::runtime_error("the check itself failed");
                                      return nullptr;
                                    }}};
-bgworker::parameter<std::string_view> word{{.name = "probe_sdk.word", .description = "A word.", .standard = "standard"}};
-bgworker::parameter<std::chrono::milliseconds> naptime{{.name = "probe_sdk.naptime", .description = "A time.", .standard = 1500ms, .max = 1h}};
-bgworker::parameter<bgworker::kilobytes> space{{.name = "probe_sdk.space", .description = "A size.", .standard = {2048}}};
-bgworker::parameter<color> paint{{.name = "probe_sdk.paint", .description = "A colour.", .standard = color::green, .choices = colors}};
+bgworker::parameter<std::string_view> word{
+    {.name = "probe_sdk.word", .description = "A word.", .standard = "standard"}};
+bgworker::parameter<std::chrono::milliseconds> naptime{
+    {.name = "probe_sdk.naptime", .description = "A time.", .standard = 1500ms, .max = 1h}};
+bgworker::parameter<bgworker::kilobytes> space{
+    {.name = "probe_sdk.space", .description = "A size.", .standard = {2048}}};
+bgworker::parameter<color> paint{
+    {.name = "probe_sdk.paint", .description = "A colour.", .standard = color::green, .choices = colors}};
 
 struct board {
   std::int64_t rounds = 7;
@@ -73,7 +88,9 @@ void caught(bgworker::worker& self) {
       tracked c;
       transaction tx;
       std::vector<tracked> many(10);
-      tx.execute("DO $$ BEGIN RAISE EXCEPTION 'raised %', 1 USING ERRCODE = 'P0099', DETAIL = 'the detail', HINT = 'the hint'; END $$");
+      tx.execute(
+          "DO $$ BEGIN RAISE EXCEPTION 'raised %', 1 USING ERRCODE = 'P0099', DETAIL = 'the detail', HINT = "
+          "'the hint'; END $$");
       log("sdk: not reached");
     } catch (const error& e) {
       say("caught", e);
@@ -86,7 +103,9 @@ void caught(bgworker::worker& self) {
     }
   }
   transaction tx;
-  tx.execute("CREATE TABLE IF NOT EXISTS sdk_unique (id int CONSTRAINT sdk_key PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)");
+  tx.execute(
+      "CREATE TABLE IF NOT EXISTS sdk_unique (id int CONSTRAINT sdk_key PRIMARY KEY DEFERRABLE INITIALLY "
+      "DEFERRED)");
   tx.execute("INSERT INTO sdk_unique VALUES (1), (1)");
   try {
     tracked d;
@@ -99,7 +118,8 @@ void caught(bgworker::worker& self) {
   next.commit();
 }
 
-// A failed transaction refuses statements until its end; a savepoint makes it usable again; what was read is dead then.
+// A failed transaction refuses statements until its end; a savepoint makes it usable again; what was read is
+// dead then.
 void savepoints(bgworker::worker& self) {
   self.connect("postgres");
   transaction tx;
@@ -179,21 +199,28 @@ void savepoints(bgworker::worker& self) {
 void types(bgworker::worker& self) {
   self.connect("postgres");
   transaction tx;
-  auto [b, i2, i4, i8, f4, f8, text, name] = tx.query<bool, std::int16_t, int, std::int64_t, float, double, std::string, std::string>(
-      "SELECT $1, $2, $3, $4, $5, $6, $7, 'a name'::name", true, std::int16_t(-2), -4, std::int64_t(-8000000000), 0.5f, 0.25, "a text")
-      .front();
+  auto [b, i2, i4, i8, f4, f8, text, name] =
+      tx.query<bool, std::int16_t, int, std::int64_t, float, double, std::string, std::string>(
+            "SELECT $1, $2, $3, $4, $5, $6, $7, 'a name'::name", true, std::int16_t(-2), -4,
+            std::int64_t(-8000000000), 0.5f, 0.25, "a text")
+          .front();
   log("sdk: {} {} {} {} {} {} {} {}", b, i2, i4, i8, double(f4), f8, text, name);
-  auto [null, full] = tx.query<std::optional<int>, std::optional<std::string>>("SELECT $1, $2", std::optional<int>(), std::optional<std::string>("full")).front();
+  auto [null, full] = tx.query<std::optional<int>, std::optional<std::string>>(
+                            "SELECT $1, $2", std::optional<int>(), std::optional<std::string>("full"))
+                          .front();
   log("sdk: {} {}", null.has_value(), full.value());
   const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-  auto [same, later, days] = tx.query<std::chrono::system_clock::time_point, bool, std::chrono::microseconds>(
-      "SELECT $1, $1 + $2 = $3, interval '2 days 3 hours'", std::chrono::system_clock::time_point(now), 90s,
-      std::chrono::system_clock::time_point(now + 90s)).front();
+  auto [same, later, days] =
+      tx.query<std::chrono::system_clock::time_point, bool, std::chrono::microseconds>(
+            "SELECT $1, $1 + $2 = $3, interval '2 days 3 hours'", std::chrono::system_clock::time_point(now),
+            90s, std::chrono::system_clock::time_point(now + 90s))
+          .front();
   log("sdk: {} {} {}", same == now, later, days);
   const std::vector<std::byte> bytes{std::byte{0}, std::byte{255}, std::byte{7}};
   log("sdk: {}", tx.value<std::vector<std::byte>>("SELECT $1", bytes) == bytes);
   const std::vector<int> ints{1, -2, 3};
-  const std::vector<std::string> texts{"", "a \"quoted\", one", "longer than a short length word can say: " + std::string(300, 'x'), "z"};
+  const std::vector<std::string> texts{
+      "", "a \"quoted\", one", "longer than a short length word can say: " + std::string(300, 'x'), "z"};
   const std::vector<std::optional<std::int64_t>> holes{5, std::nullopt, -6};
   log("sdk: {} {} {} {}", tx.value<std::vector<int>>("SELECT $1", ints) == ints,
       tx.value<std::vector<std::string>>("SELECT $1", texts) == texts,
@@ -201,11 +228,19 @@ void types(bgworker::worker& self) {
       tx.value<std::vector<int>>("SELECT $1", std::vector<int>{}).empty());
   log("sdk: {}", tx.value<std::string>("SELECT $1::text", texts).substr(0, 30));
   log("sdk: {}", tx.value<std::int64_t>("SELECT sum(v)::int8 FROM unnest($1) v", ints));
-  for (const auto& v : tx.value<std::vector<std::string>>("SELECT array(SELECT repeat(v::text, v) FROM generate_series(1, 3) v)")) log("sdk: element {}", v);
+  for (const auto& v : tx.value<std::vector<std::string>>(
+           "SELECT array(SELECT repeat(v::text, v) FROM generate_series(1, 3) v)"))
+    log("sdk: element {}", v);
   log("sdk: {}", tx.value<std::vector<std::string>>("SELECT array['short'::varchar, 'x']").size());
-  for (auto [t] : tx.query<std::string_view>("SELECT v FROM (VALUES (1, '1.50'::numeric::text), (2, point(1,2)::text), (3, '{\"a\": 1}'::jsonb::text)) x(n, v) ORDER BY n")) log("sdk: text {}", t);
-  auto [numeric, json, uuid, interval] = tx.query<std::string, std::string, std::string, std::string>(
-      "SELECT 1.50::numeric, '{\"a\":1}'::jsonb, '00000000-0000-0000-0000-00000000002a'::uuid, interval '1 month'").front();
+  for (auto [t] :
+       tx.query<std::string_view>("SELECT v FROM (VALUES (1, '1.50'::numeric::text), (2, point(1,2)::text), "
+                                  "(3, '{\"a\": 1}'::jsonb::text)) x(n, v) ORDER BY n"))
+    log("sdk: text {}", t);
+  auto [numeric, json, uuid, interval] =
+      tx.query<std::string, std::string, std::string, std::string>(
+            "SELECT 1.50::numeric, '{\"a\":1}'::jsonb, '00000000-0000-0000-0000-00000000002a'::uuid, interval "
+            "'1 month'")
+          .front();
   log("sdk: {} {} {} {}", numeric, json, uuid, interval);
   log("sdk: {}", tx.value<std::string>("SELECT repeat('long ', 100000)").size());
   log("sdk: {}", tx.value<bgworker::oid>("SELECT 'pg_class'::regclass::oid").value);
@@ -265,7 +300,8 @@ void statements(bgworker::worker& self) {
     ++rows;
   }
   log("sdk: {} rows, sum {}", rows, sum);
-  for (auto [v, t] : tx.open_cursor<int, std::string_view>(10, "SELECT v, 'row ' || v FROM generate_series(1, 1000000) v")) {
+  for (auto [v, t] :
+       tx.open_cursor<int, std::string_view>(10, "SELECT v, 'row ' || v FROM generate_series(1, 1000000) v")) {
     tracked here;
     if (v == 25) {
       log("sdk: left at {}", t);
@@ -294,11 +330,14 @@ void throws_server_error(bgworker::worker& self) {
   self.connect("postgres");
   transaction tx;
   tracked b;
-  tx.execute("DO $$ BEGIN RAISE EXCEPTION 'not caught' USING ERRCODE = 'P0077', DETAIL = 'its detail', HINT = 'its hint'; END $$");
+  tx.execute(
+      "DO $$ BEGIN RAISE EXCEPTION 'not caught' USING ERRCODE = 'P0077', DETAIL = 'its detail', HINT = 'its "
+      "hint'; END $$");
 }
 void throws_own_error(bgworker::worker&) {
   tracked a;
-  throw error("P0001", "an error of the worker's own", "with a detail", "and a hint").add_context("while showing it");
+  throw error("P0001", "an error of the worker's own", "with a detail", "and a hint")
+      .add_context("while showing it");
 }
 void throws_standard(bgworker::worker& self) {
   tracked a;
@@ -320,7 +359,8 @@ void exits(bgworker::worker& self) {
   self.exit(0);
 }
 
-// C++ above C above C++ ..., each level leaving by itself, by an error of the server, by an exception, or catching what comes.
+// C++ above C above C++ ..., each level leaving by itself, by an error of the server, by an exception, or
+// catching what comes.
 struct maze {
   std::uint64_t seed;
   std::uint64_t next() {
@@ -348,7 +388,8 @@ void level(int depth) {
     if (the_maze.next() % 2 == 0) {
       ++the_maze.raised;
       const char* m = text.c_str();
-      bgworker::guarded([&] { ereport(ERROR, (errcode(ERRCODE_DIVISION_BY_ZERO), errmsg("raised at %s", m))); });
+      bgworker::guarded(
+          [&] { ereport(ERROR, (errcode(ERRCODE_DIVISION_BY_ZERO), errmsg("raised at %s", m))); });
     }
     ++the_maze.thrown;
     if (the_maze.next() % 2 == 0) throw std::logic_error("thrown at " + text);
@@ -370,7 +411,8 @@ void level(int depth) {
       down();
     } catch (const std::exception& e) {
       ++the_maze.handled;
-      if (std::string_view(e.what()).find(" at level ") == std::string_view::npos) log("sdk: strange text {}", e.what());
+      if (std::string_view(e.what()).find(" at level ") == std::string_view::npos)
+        log("sdk: strange text {}", e.what());
     }
   } else {
     down();
@@ -388,17 +430,18 @@ void jumps(bgworker::worker& self) {
     } catch (const std::exception&) {
       ++out;
     }
-    if (tracked::alive != 1 || PG_exception_stack != stack || error_context_stack != context || InterruptHoldoffCount != 0 ||
-        CurrentMemoryContext != TopMemoryContext) {
+    if (tracked::alive != 1 || PG_exception_stack != stack || error_context_stack != context ||
+        InterruptHoldoffCount != 0 || CurrentMemoryContext != TopMemoryContext) {
       log("sdk: round {} left {} objects", round, tracked::alive);
       return;
     }
   }
-  log("sdk: {} raised, {} thrown, {} handled, {} came out, {} cleaned", the_maze.raised > 1000, the_maze.thrown > 1000,
-      the_maze.handled > 1000, out > 1000, the_maze.cleaned > 1000);
+  log("sdk: {} raised, {} thrown, {} handled, {} came out, {} cleaned", the_maze.raised > 1000,
+      the_maze.thrown > 1000, the_maze.handled > 1000, out > 1000, the_maze.cleaned > 1000);
 }
 
-// A callback of the server that throws: the exception becomes the error of the commit, which becomes an exception again.
+// A callback of the server that throws: the exception becomes the error of the commit, which becomes an
+// exception again.
 void on_transaction_end(XactEvent event, void* arg) {
   if (event != XACT_EVENT_PRE_COMMIT || !*static_cast<bool*>(arg)) return;
   bgworker::entered([] {
@@ -446,19 +489,24 @@ void locks(bgworker::worker& self) {
   }
   try {
     auto held = state.lock();
-    transaction tx;  // its end, before that of the lock's owner, releases the lock as an abort in the server does
+    transaction
+        tx;  // its end, before that of the lock's owner, releases the lock as an abort in the server does
     held->errors += 1;
     tx.execute("SELECT 1 / 0");
   } catch (const error&) {
   }
   log("sdk: hold-off {}", InterruptHoldoffCount);
-  if (++state.unlocked().ready == 2) log("sdk: rounds {}, errors {}", state.lock_shared()->rounds, state.lock_shared()->errors);
+  if (++state.unlocked().ready == 2)
+    log("sdk: rounds {}, errors {}", state.lock_shared()->rounds, state.lock_shared()->errors);
 }
 
 void parameters(bgworker::worker& self) {
   auto show = [] {
-    log("sdk: number {} flag {} ratio {} word {} naptime {} space {} paint {}", number.get(), flag.get(), ratio.get(), word.get(),
-        naptime.get(), space.get().count, paint.get() == color::blue ? "blue" : paint.get() == color::green ? "green" : "red");
+    log("sdk: number {} flag {} ratio {} word {} naptime {} space {} paint {}", number.get(), flag.get(),
+        ratio.get(), word.get(), naptime.get(), space.get().count,
+        paint.get() == color::blue    ? "blue"
+        : paint.get() == color::green ? "green"
+                                      : "red");
   };
   show();
   int reloads = 0;
@@ -470,7 +518,8 @@ void parameters(bgworker::worker& self) {
   }
 }
 
-// SIGTERM in the middle of a statement, and in a sleep: scopes end, the exit code says that it may be started again.
+// SIGTERM in the middle of a statement, and in a sleep: scopes end, the exit code says that it may be started
+// again.
 void cancelled(bgworker::worker& self) {
   tracked a;
   self.connect("postgres");
@@ -515,7 +564,8 @@ void listener(bgworker::worker& self) {
     // What is sent while a transaction is open arrives with the answer to its end.
     transaction tx;
     log("sdk: listener is busy");
-    while (tx.value<bool>("SELECT NOT EXISTS (SELECT FROM pg_class WHERE relname = 'sdk_go_on')")) tx.execute("SELECT pg_sleep(0.01)");
+    while (tx.value<bool>("SELECT NOT EXISTS (SELECT FROM pg_class WHERE relname = 'sdk_go_on')"))
+      tx.execute("SELECT pg_sleep(0.01)");
     tx.execute("CREATE TEMP TABLE written ()");
     tx.commit();
   }
@@ -570,17 +620,22 @@ void child(bgworker::worker& self) {
 }
 const char* text(bgworker::worker_status s) {
   switch (s) {
-    case bgworker::worker_status::not_yet_started: return "not yet started";
-    case bgworker::worker_status::started: return "started";
-    case bgworker::worker_status::stopped: return "stopped";
-    case bgworker::worker_status::postmaster_died: return "postmaster died";
+    case bgworker::worker_status::not_yet_started:
+      return "not yet started";
+    case bgworker::worker_status::started:
+      return "started";
+    case bgworker::worker_status::stopped:
+      return "stopped";
+    case bgworker::worker_status::postmaster_died:
+      return "postmaster died";
   }
   return "?";
 }
 void parent(bgworker::worker&) {
   tracked a;
   auto spec = [](int n) {
-    bgworker::worker_spec made{.name = bgworker::format("child {}", n), .restart = bgworker::never, .database = false, .argument = n};
+    bgworker::worker_spec made{
+        .name = bgworker::format("child {}", n), .restart = bgworker::never, .database = false, .argument = n};
     made.pass(order{n * 10, "words"});
     return made;
   };
@@ -633,8 +688,10 @@ void add_one(bgworker::module& module, std::string_view name) {
 }
 template <auto Scenario>
 void add_two(bgworker::module& module, std::string_view name) {
-  module.add<counted<Scenario>>({.name = bgworker::format("{} 1", name), .type = name, .restart = bgworker::never});
-  module.add<counted<Scenario>>({.name = bgworker::format("{} 2", name), .type = name, .restart = bgworker::never});
+  module.add<counted<Scenario>>(
+      {.name = bgworker::format("{} 1", name), .type = name, .restart = bgworker::never});
+  module.add<counted<Scenario>>(
+      {.name = bgworker::format("{} 2", name), .type = name, .restart = bgworker::never});
 }
 void add_flawed(bgworker::module& module, std::string_view) {
   module.add<sleeper>({.name = ""});
@@ -642,15 +699,27 @@ void add_flawed(bgworker::module& module, std::string_view) {
   module.add<sleeper>({.name = "too late", .restart = 86400001s});
   module.add<counted<throws_own_error>>(bgworker::verified({.name = "sound", .restart = bgworker::never}));
 }
-constexpr entry entries[] = {
-    {"caught", add_one<caught>}, {"savepoints", add_one<savepoints>}, {"types", add_one<types>},
-    {"statements", add_one<statements>}, {"throws_server_error", add_one<throws_server_error>},
-    {"throws_own_error", add_one<throws_own_error>}, {"throws_standard", add_one<throws_standard>},
-    {"throws_number", add_one<throws_number>}, {"exits", add_one<exits>}, {"jumps", add_one<jumps>},
-    {"callbacks", add_one<callbacks>}, {"locks", add_two<locks>}, {"parameters", add_one<parameters>},
-    {"cancelled", add_one<cancelled>}, {"cancelled_and_cleans_up", add_one<cancelled_and_cleans_up>},
-    {"sleeper", add_one<sleeper>}, {"idle_cancel", add_one<idle_cancel>}, {"listener", add_one<listener>},
-    {"endurance", add_one<endurance>}, {"parent", add_one<parent>}, {"flawed", add_flawed}};
+constexpr entry entries[] = {{"caught", add_one<caught>},
+                             {"savepoints", add_one<savepoints>},
+                             {"types", add_one<types>},
+                             {"statements", add_one<statements>},
+                             {"throws_server_error", add_one<throws_server_error>},
+                             {"throws_own_error", add_one<throws_own_error>},
+                             {"throws_standard", add_one<throws_standard>},
+                             {"throws_number", add_one<throws_number>},
+                             {"exits", add_one<exits>},
+                             {"jumps", add_one<jumps>},
+                             {"callbacks", add_one<callbacks>},
+                             {"locks", add_two<locks>},
+                             {"parameters", add_one<parameters>},
+                             {"cancelled", add_one<cancelled>},
+                             {"cancelled_and_cleans_up", add_one<cancelled_and_cleans_up>},
+                             {"sleeper", add_one<sleeper>},
+                             {"idle_cancel", add_one<idle_cancel>},
+                             {"listener", add_one<listener>},
+                             {"endurance", add_one<endurance>},
+                             {"parent", add_one<parent>},
+                             {"flawed", add_flawed}};
 
 }  // namespace
 
@@ -659,7 +728,8 @@ BGWORKER_MODULE(module) {
   while (!list.empty()) {
     const auto end = std::min(list.find(' '), list.size());
     const std::string_view name = list.substr(0, end);
-    const auto* found = std::find_if(std::begin(entries), std::end(entries), [&](const entry& e) { return e.name == name; });
+    const auto* found =
+        std::find_if(std::begin(entries), std::end(entries), [&](const entry& e) { return e.name == name; });
     if (found == std::end(entries)) throw error("22023", bgworker::format("there is no scenario \"{}\"", name));
     found->add(module, name);
     list.remove_prefix(std::min(end + 1, list.size()));
