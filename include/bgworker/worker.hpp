@@ -345,7 +345,6 @@ class worker {
   void listen(std::string_view channel) {
     const std::string name(channel);
     const char* text = name.c_str();
-    if (!notifications_.capacity()) notifications_.reserve(16);
     try {
       guarded([&] {
         SetCurrentStatementStartTimestamp();

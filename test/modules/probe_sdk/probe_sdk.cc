@@ -641,7 +641,8 @@ void parent(bgworker::worker&) {
   };
   for (int n = 1; n <= 2; ++n) {
     auto handle = bgworker::start<child>(spec(n));
-    log("sdk: {} {}", text(handle.wait_stopped(30s)), handle.pid().has_value());
+    const char* end = text(handle.wait_stopped(30s));
+    log("sdk: {} {}", end, handle.pid().has_value());
   }
   auto handle = bgworker::start<child>(spec(3));
   log("sdk: {}", text(handle.wait_started(30s)));
