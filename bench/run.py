@@ -220,6 +220,11 @@ def idle_memory(daemon, sample=None):
     return statistics.mean(sizes)
 
 
+def sdk_figures(daemon):
+    daemon.log.wait_for(r"bench sdk_done", 120)
+    return {match.group(1): float(match.group(2)) for match in map(BENCH.search, daemon.log.lines) if match}
+
+
 def bare(program, *arguments):
     out = subprocess.run([os.path.join(harness.BUILD, "bin", program), *arguments], check=True, capture_output=True,
                          text=True).stdout
@@ -230,7 +235,7 @@ def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
     parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, launch, start, start200 (start1000, ...), "
-                        "interrupt, spi, shm, or one of "
+                        "interrupt, spi, shm, sdk, or one of "
                         + ", ".join(row["name"] for row in SPI_ROWS))
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
@@ -307,6 +312,22 @@ def main():
             bench.figure(title, "ns", "<= 1.00",
                          lambda n=name, more=given: bench.in_host(bench.log_figure(n), **more),
                          lambda n=name, more=given: bench.in_server(bench.log_figure(n), **more))
+    if wanted("sdk"):
+        # The same work in plain C and on the SDK, in turn in one process; once in the server, once in the host.
+        for where in (bench.in_server, bench.in_host):
+            figures = []
+            name = "server" if where == bench.in_server else "host"
+            for _ in range(options.runs):
+                figures.append(where(sdk_figures, module="bench_sdk"))
+            for kind, title, target in (("one", "SELECT 1 transaction", "<= 1.05"), ("rows", "10,000 int8 rows", "<= 1.10")):
+                plain = [f[f"plain_{kind}"] for f in figures]
+                sdk = [f[f"sdk_{kind}"] for f in figures]
+                pairs = [a / b for a, b in zip(sdk, plain)]
+                bench.rows.append({"figure": f"SDK in the {name}: {title}", "unit": "us", "reference": "plain C",
+                                   "reference_value": statistics.median(plain), "host_value": statistics.median(sdk),
+                                   "ratio": statistics.median(pairs), "ratio_min": min(pairs), "ratio_max": max(pairs),
+                                   "target": target})
+                bench.show(bench.rows[-1])
     if options.json:
         with open(options.json, "w") as f:
             json.dump(bench.rows, f, indent=1)

@@ -13,6 +13,7 @@
 extern "C" {
 #include "postgres.h"
 #include "access/xact.h"
+#include "commands/async.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -199,7 +200,17 @@ void must_be_in_transaction(const char* complaint) {
                   errhint("Call StartTransactionCommand() first.")));
 }
 
+// Notifications that came with the answer to a statement or a COMMIT: the socket will not become readable for
+// them again.
+void announce_notifications() {
+  if (!session->has_notifications() || !MyLatch) return;
+  (void)session->take_notifications();
+  notifyInterruptPending = true;
+  SetLatch(MyLatch);
+}
+
 void conclude(int position_offset) {
+  announce_notifications();
   if (session->failure()) remote_user = InvalidOid;
   follow_reported_settings();
   session_report_notices();
@@ -232,7 +243,10 @@ void follow_user() {
 void consume_notifications() noexcept {
   if (!session) return;
   CriticalScope critical;
-  if (session->take_notifications() > 0 && MyLatch) SetLatch(MyLatch);
+  if (session->take_notifications() > 0 && MyLatch) {
+    notifyInterruptPending = true;
+    SetLatch(MyLatch);
+  }
   if (!session->connected()) watch_session_socket(-1, nullptr);
 }
 
@@ -368,6 +382,36 @@ void bgw_session_role_changed(void) {
 
 void bgw_session_watch_notifications(void) {
   if (session && session->connected()) watch_session_socket(session->socket(), consume_notifications);
+}
+
+void bgw_session_keep_notifications(void) {
+  if (session) session->keep_notifications();
+  bgw_session_watch_notifications();
+}
+
+bool bgw_session_next_notification(char** channel, char** payload, int* sender) {
+  char* place = nullptr;
+  std::size_t channel_size = 0, payload_size = 0;
+  {
+    CriticalScope critical;
+    // One statement between others may have taken notifications in without waking anybody.
+    if (session && session->connected()) (void)session->take_notifications();
+    Notification one;
+    if (!session || !session->pop_notification(one)) return false;
+    channel_size = one.channel.size() + 1;
+    payload_size = one.payload.size() + 1;
+    place = static_cast<char*>(
+        MemoryContextAllocExtended(CurrentMemoryContext, channel_size + payload_size, MCXT_ALLOC_NO_OOM));
+    if (place) {
+      memcpy(place, one.channel.c_str(), channel_size);
+      memcpy(place + channel_size, one.payload.c_str(), payload_size);
+      *sender = one.sender;
+    }
+  }
+  if (place == nullptr) ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+  *channel = place;
+  *payload = place + channel_size;
+  return true;
 }
 
 }  // extern "C"

@@ -59,6 +59,10 @@ void bgw_session_role_changed(void);
 
 // From now on notifications set MyLatch while the process waits for its latch.
 void bgw_session_watch_notifications(void);
+// The same, and what they say is kept for bgw_session_next_notification().
+void bgw_session_keep_notifications(void);
+// The oldest notification that was kept, as palloc'd strings; false if there is none.
+bool bgw_session_next_notification(char** channel, char** payload, int* sender);
 }
 
 namespace bgw {

@@ -447,6 +447,10 @@ Step Session::pump() {
     PGnotify* notification = PQnotifies(conn_);
     if (!notification) break;
     ++notifications_;
+    if (keeps_notifications_) {
+      if (kept_notifications_.size() == most_kept) kept_notifications_.pop_front();
+      kept_notifications_.push_back({notification->relname, notification->extra, notification->be_pid});
+    }
     PQfreemem(notification);
   }
   return Step::done;
@@ -457,6 +461,13 @@ std::optional<ServerMessage> Session::pop_notice() {
   ServerMessage first = std::move(notices_.front());
   notices_.erase(notices_.begin());
   return first;
+}
+
+bool Session::pop_notification(Notification& into) noexcept {
+  if (kept_notifications_.empty()) return false;
+  into = std::move(kept_notifications_.front());
+  kept_notifications_.pop_front();
+  return true;
 }
 
 int Session::take_notifications() noexcept {

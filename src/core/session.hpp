@@ -109,6 +109,13 @@ struct ConnectRequest {
   std::vector<std::pair<std::string, std::string>> overrides;  // dbname, user, application_name, ...
 };
 
+// A message that arrived on a channel that the session listens to.
+struct Notification {
+  std::string channel;
+  std::string payload;
+  int sender = 0;  // process id of the session that sent it
+};
+
 class Session {
  public:
   explicit Session(WaitFunction wait, std::size_t prepared_capacity = 256, int prepare_threshold = 2);
@@ -185,6 +192,13 @@ class Session {
   // Takes in what has arrived, without waiting; returns how many notifications came since the last call.
   // A broken connection counts as one, so that its owner looks.
   int take_notifications() noexcept;
+  // Whether some came with the answers of statements and have not been counted by take_notifications().
+  bool has_notifications() const { return notifications_ > 0; }
+  // From now on what they say is kept too, at most `most_kept` of them: beyond that the oldest are lost.
+  void keep_notifications() { keeps_notifications_ = true; }
+  // Moves the oldest one kept out; false if there is none.
+  bool pop_notification(Notification& into) noexcept;
+  static constexpr std::size_t most_kept = 10'000;
 
   PreparedCache& cache() { return cache_; }
 
@@ -255,6 +269,8 @@ class Session {
   RowSet rows_;
   std::vector<ServerMessage> notices_;
   int notifications_ = 0;
+  bool keeps_notifications_ = false;
+  std::deque<Notification> kept_notifications_;
   PreparedCache cache_;
 };
 

@@ -23,6 +23,7 @@
 #include "core/data_directory.hpp"
 #include "host.hpp"
 #include "options.hpp"
+#include "new_worker.hpp"
 #include "table.hpp"
 
 namespace bgworkerctl {
@@ -442,6 +443,12 @@ int run(int argc, char** argv) {
   add_worker_commands(command, options);
   CLI::App* check = command("check", "tell what modules need and whether this host has it", run_check);
   check->add_option("MODULE", options.modules, "library file or name")->required();
+
+  command("new", "write the folder of a new worker in C++",
+          [](const Options& o) { return write_new_worker(o.modules.front()); })
+      ->add_option("NAME", options.modules, "name of the worker and its folder")
+      ->required()
+      ->expected(1);
 
   try {
     app.parse(marked(argc, argv));

@@ -1,0 +1,312 @@
+"""The C++ SDK: one module file does in a real server and in the host what it says, and no object's destructor is ever
+jumped over: each worker of probe_sdk counts its objects, and says at its end how many are left."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import harness
+from harness import BUILD, SLOW, wait_until
+
+DETAILS = ("DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY")
+
+
+def daemons(space, run, settings=None):
+    """A real server, then a host, with the probe's scenarios `run`. Sanitized builds give the host an instrumented one."""
+    more = {"probe_sdk.run": run, "max_worker_processes": 32, **(settings or {})}
+    sanitized = os.path.exists(os.path.join(BUILD, "test", "lib", "probe_sdk_sanitized.so"))
+    yield space.postgres("reference", settings={"shared_preload_libraries": "probe_sdk", **more}).start()
+    upstream = space.postgres("upstream").start()
+    yield space.host(upstream=upstream, settings={
+        "shared_preload_libraries": "probe_sdk_sanitized" if sanitized else "probe_sdk", **more}).start()
+
+
+def said(daemon, worker):
+    return [(level, text) for level, text in daemon.log.of(worker) if level in ("LOG", "ERROR", "FATAL", "WARNING") + DETAILS]
+
+
+def end_of(worker, code=0):
+    return rf"sdk: {worker} ends with {code}, 0 objects alive of "
+
+
+def until_ended(daemon, worker, code=0):
+    """Waits for the worker's last words; returns its lines."""
+    daemon.log.wait_for(rf"sdk: {worker} ends with", 60 * SLOW)
+    daemon.log.wait_for(end_of(worker, code), 1)
+    return said(daemon, worker)
+
+
+def both(space, worker, code=0):
+    """What a worker says in the server and in the host, which must be the same."""
+    lines = [until_ended(daemon, worker, code) for daemon in daemons(space, worker)]
+    assert lines[0] == lines[1]
+    return [text for _, text in lines[0]]
+
+
+def test_errors_become_exceptions(space):
+    """All fields of an error arrive; destructors run; the worker goes on; a failing commit rolls back."""
+    lines = both(space, "caught")
+    assert lines[0].startswith("sdk: caught: P0099 raised 1 | the detail | the hint | PL/pgSQL function")
+    assert "sdk: caught: 42601 syntax error at or near \"SELEC\" at 1 of SELEC 1" in lines
+    assert lines[-3:] == ['sdk: commit: 23505 duplicate key value violates unique constraint "sdk_key" sdk_unique sdk_key',
+                          "sdk: table is there: false", "sdk: caught ends with 0, 0 objects alive of some"]
+
+
+def test_savepoints(space):
+    """A failed statement is survived in a savepoint, and only there; results end with the level they were made in."""
+    lines = both(space, "savepoints")
+    assert lines == [
+        "sdk: inside: 23502 column v", "sdk: refused: 25P02",
+        "sdk: dead: a result is read after the end of the transaction or savepoint it belongs to", "sdk: kept 1",
+        "sdk: kept 3", "sdk: outer 1", "sdk: order: a savepoint inside this one is open: end that one first",
+        "sdk: commit: a savepoint is open: release it or let its scope end before commit()", "sdk: after rollback 2",
+        "sdk: second: a transaction is open already", "sdk: ended: 25P01 the transaction has ended", "sdk: dead: 25000",
+        "sdk: savepoints ends with 0, 0 objects alive of some"]
+
+
+def test_types(space):
+    """Every supported type arrives as it was sent; what cannot be read is refused with the column and the reason."""
+    lines = both(space, "types")
+    assert lines[0] == "sdk: true -2 -4 -8000000000 0.5 0.25 a text a name"
+    assert lines[1:5] == ["sdk: false full", "sdk: true true 51h", "sdk: true", "sdk: true true true true"]
+    assert 'sdk: refused: 42804 column 1 ("wide") is int8 (OID 20), which cannot be read as integer' in lines
+    assert not [line for line in lines if "not refused" in line]
+    assert sum(line.startswith("sdk: refused:") for line in lines) == 11
+
+
+def test_statements(space):
+    """Prepared statements, batches, cursors left early and cursors that fail."""
+    lines = both(space, "statements")
+    assert lines == ["sdk: 3 rows", "sdk: 1 is one", "sdk: 2 is two", "sdk: 3 is three", "sdk: 23505 words_pkey",
+                     "sdk: 3 words", "sdk: 1234 rows, sum 761995", "sdk: left at row 25", "sdk: 22012 division by zero",
+                     "sdk: 5 in a moved result", "sdk: statements ends with 0, 0 objects alive of some"]
+
+
+def test_exceptions_become_reports(space):
+    """What leaves a worker's function is reported with all its fields, ends it with code 1, and undoes its transaction."""
+    workers = ["throws_server_error", "throws_own_error", "throws_standard", "throws_number"]
+    seen = []
+    for daemon in daemons(space, " ".join(workers)):
+        seen.append([until_ended(daemon, worker, 1) for worker in workers])
+        for worker in workers:
+            daemon.log.wait_for(rf'background worker "{worker}" \(PID \d+\) exited with exit code 1')
+        assert daemon.sql("SELECT to_regclass('sdk_must_not_stay') IS NULL") == "t"
+    assert seen[0] == seen[1]
+    assert seen[0][0][:3] == [("ERROR", "not caught"), ("DETAIL", "its detail"), ("HINT", "its hint")]
+    assert seen[0][1][:4] == [("ERROR", "an error of the worker's own"), ("DETAIL", "with a detail"), ("HINT", "and a hint"),
+                              ("CONTEXT", "while showing it")]
+    assert seen[0][2][0] == ("ERROR", "a standard exception: 100%s")
+    assert seen[0][3][0] == ("ERROR", "an exception that is not a std::exception left C++ code")
+
+
+def test_exit(space):
+    """worker::exit() runs the destructors, rolls back, and ends the worker with the code."""
+    assert both(space, "exits") == ["sdk: exits ends with 0, 0 objects alive of some"]
+
+
+def test_jumps(space):
+    """20,000 random walks through layers of C++ above C above C++: each object of each layer is destroyed, whatever ends
+    the layer, and the server's stacks and counts are as before."""
+    assert both(space, "jumps") == ["sdk: true raised, true thrown, true handled, true came out, true cleaned",
+                                    "sdk: jumps ends with 0, 0 objects alive of some"]
+
+
+def test_callback_throws(space):
+    """An exception in a callback of the server is the error of the commit that called it, and an exception there."""
+    assert both(space, "callbacks") == ["sdk: callback: P0042 the callback objects | as it should |  | ",
+                                        "sdk: stays: false", "sdk: callbacks ends with 0, 0 objects alive of some"]
+
+
+def test_memory_does_not_grow(space):
+    assert both(space, "endurance") == ["sdk: memory grows: false", "sdk: endurance ends with 0, 0 objects alive of some"]
+
+
+def test_shared_state(space):
+    """Two workers on one object: constructed once, no update lost, no lock kept by an error, no hold-off left."""
+    for daemon in daemons(space, "locks"):
+        for n in (1, 2):
+            daemon.log.wait_for(end_of(f"locks {n}"))
+        lines = [text for _, text in said(daemon, "locks")]
+        assert lines.count("sdk: 22012 while the lock is held") == 2
+        assert lines.count("sdk: hold-off 0") == 2
+        assert lines.count("sdk: rounds 2007, errors 6") == 1
+
+
+def test_parameters(space):
+    """Values of every type, units, reload, and refusals: by range, by the validator, by a validator that throws."""
+    seen = []
+    for daemon in daemons(space, "parameters"):
+        daemon.log.wait_for(r"sdk: number 5 flag true ratio 0.5 word standard naptime 1500ms space 2048 paint green")
+        daemon.write_settings(**{"probe_sdk.number": "7", "probe_sdk.ratio": "0.25", "probe_sdk.word": "it's",
+                                 "probe_sdk.naptime": "2s", "probe_sdk.space": "1GB", "probe_sdk.paint": "blue"})
+        daemon.reload()
+        daemon.log.wait_for(r"sdk: number 5 flag true ratio 0.5 word it's naptime 2s space 1048576 paint blue")
+        daemon.log.wait_for(r'invalid value for parameter "probe_sdk.number": 7\n?')
+        daemon.log.wait_for(r"DETAIL:  seven is refused")
+        daemon.log.wait_for(r"DETAIL:  the check itself failed")
+        daemon.write_settings(**{"probe_sdk.number": "9", "probe_sdk.ratio": "1", "probe_sdk.flag": "off",
+                                 "probe_sdk.paint": "mauve"})
+        daemon.reload()
+        daemon.log.wait_for(end_of("parameters"))
+        seen.append(said(daemon, "parameters"))
+        assert ("LOG", "sdk: number 9 flag false ratio 1 word it's naptime 2s space 1048576 paint blue") in seen[-1]
+    assert seen[0] == seen[1]
+
+
+def test_unknown_parameter_of_the_module(space):
+    """The prefix is reserved: a mistyped parameter is told."""
+    for daemon in daemons(space, "exits", {"probe_sdk.nmuber": "3"}):
+        daemon.log.wait_for(r'invalid configuration parameter name "probe_sdk.nmuber"')
+
+
+def test_flawed_workers_are_refused(space):
+    """A worker that could not start is refused with the reason; the others run."""
+    for daemon in daemons(space, "flawed"):
+        daemon.log.wait_for(end_of("sound", 1))
+        refusals = [re.search(r"(worker \".*)", line).group(1) for line in daemon.log.lines if "is not registered" in line]
+        assert refusals == [
+            'worker "" is not registered: the worker has no name',
+            'worker "too early" is not registered: a worker that is started with the postmaster cannot have a database session',
+            'worker "too late" is not registered: the restart interval is not from 0 s to 1000 days, nor bgworker::never']
+
+
+def worker_pid(daemon, line):
+    return int(daemon.log.wait_for(r"\[(\d+)\|[^]]*\] LOG:  " + line).group(1))
+
+
+def test_stop_cancels_a_statement(space):
+    """SIGTERM in the middle of a statement: it is cancelled at once, scopes end, no error is reported, and the worker is
+    started again, as after SIGTERM any worker is that may be."""
+    for daemon in daemons(space, "cancelled cancelled_and_cleans_up"):
+        pid = worker_pid(daemon, "sdk: cancelled sleeps")
+        other = worker_pid(daemon, "sdk: cancelled_and_cleans_up sleeps")
+        wait_until(lambda d=daemon: d.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' "
+                                          "AND state = 'active'") == "2", what="both statements run")
+        os.kill(pid, signal.SIGTERM)
+        os.kill(other, signal.SIGTERM)
+        daemon.log.wait_for(end_of("cancelled", 1), 5 * SLOW)
+        daemon.log.wait_for(end_of("cancelled_and_cleans_up"), 5 * SLOW)
+        lines = [text for _, text in said(daemon, "cancelled_and_cleans_up")]
+        assert lines[1:3] == ["sdk: true true", "sdk: a last statement: 1"]
+        daemon.log.wait_for(rf'background worker "cancelled" \(PID {pid}\) exited with exit code 1')
+        assert not [line for line in daemon.log.lines if "ERROR:" in line or "FATAL:" in line]
+
+
+def test_stop_ends_a_sleep(space):
+    """SIGTERM ends a sleep of an hour at once; stopped from outside, the worker leaves with code 1."""
+    for daemon in daemons(space, "sleeper"):
+        pid = worker_pid(daemon, "sdk: sleeper sleeps")
+        os.kill(pid, signal.SIGTERM)
+        daemon.log.wait_for(end_of("sleeper", 1), 5 * SLOW)
+        daemon.log.wait_for(r"sdk: sleeper is told to stop: true")
+        daemon.log.wait_for(rf'background worker "sleeper" \(PID {pid}\) exited with exit code 1')
+
+
+def test_cancel_of_an_idle_worker(space):
+    """SIGINT to a worker that runs no statement is not an error."""
+    for daemon in daemons(space, "idle_cancel"):
+        pid = worker_pid(daemon, "sdk: idle_cancel waits")
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
+        daemon.log.wait_for(end_of("idle_cancel"))
+        assert ("LOG", "sdk: idle_cancel is told to stop") in said(daemon, "idle_cancel")
+
+
+def test_postmaster_death_unwinds(space):
+    """When the postmaster is killed the worker's scopes end before its process does."""
+    for daemon in daemons(space, "sleeper"):
+        daemon.log.wait_for("sdk: sleeper sleeps")
+        daemon.expect_crash = True
+        daemon.send(signal.SIGKILL)
+        daemon.process.wait()
+        daemon.log.wait_for(end_of("sleeper", 1), 5 * SLOW)
+
+
+def test_notifications(space):
+    """A worker that listens gets channel, payload and sender, in order, in the server as in the host."""
+    for daemon in daemons(space, "listener"):
+        daemon.log.wait_for("sdk: listener is busy")
+        daemon.sql("NOTIFY sdk_channel, 'while busy'; CREATE TABLE sdk_go_on ()")
+        daemon.log.wait_for("sdk: listener listens")
+        daemon.log.wait_for("sdk: heard while busy")
+        daemon.sql("NOTIFY sdk_channel, 'first'; NOTIFY other, 'not mine'; NOTIFY sdk_channel, 'second'")
+        daemon.sql("SELECT pg_notify('sdk_channel', 'drittens: äöü')")
+        daemon.log.wait_for(end_of("listener"))
+        assert [text for _, text in said(daemon, "listener")][2:6] == [
+            f"sdk: heard {payload} on sdk_channel, sender known: true" for payload in ("while busy", "first", "second", "drittens: äöü")]
+
+
+def test_dynamic_workers(space):
+    """A worker starts workers: their arguments, their states as the starter sees them, refusals with reasons."""
+    seen = []
+    for daemon in daemons(space, "parent", {"max_worker_processes": 6}):
+        until_ended(daemon, "parent")
+        children = []
+        for n in (1, 2, 3):
+            children.append(until_ended_child(daemon, n))
+        seen.append((said(daemon, "parent"), children))
+    assert seen[0] == seen[1]
+    lines = [text for _, text in seen[0][0]]
+    assert lines[:5] == ["sdk: stopped false", "sdk: stopped false", "sdk: started", "sdk: started", "sdk: stopped"]
+    assert 'sdk: background worker "" cannot be started: the worker has no name' in lines
+    assert "sdk: a name of a worker is longer than the server keeps (95 bytes)" in lines
+    assert 'sdk: 53400 background worker "child 4" cannot be started: no slot is free after some: true' in lines
+    assert seen[0][1][0] == [("LOG", "sdk: child 1 was passed 10 words")]
+    assert seen[0][1][1] == [("LOG", "sdk: child 2 was passed 20 words"), ("ERROR", "the child fails")]
+
+
+def until_ended_child(daemon, number):
+    daemon.log.wait_for(f"sdk: child {number} was passed")
+    return said(daemon, f"child {number}")
+
+
+def test_new_worker(space):
+    """`bgworkerctl new` writes a folder that builds and runs at once; bad names and existing folders are refused."""
+    ctl = space.program("bgworkerctl")
+    env = {"PATH": f"{harness.BINDIR}:{os.environ['PATH']}"}
+    done = space.run([ctl, "new", "my_worker"])
+    assert "make test" in done.stdout
+    folder = os.path.join(space.folder, "my_worker")
+    assert sorted(os.listdir(folder)) == ["Makefile", "README.md", "my_worker.cc", "run"]
+    done = space.run(["make", "-C", folder, "test", f"BGWORKER_BIN={os.path.dirname(space.program('bgworkerd'))}",
+                      "BGWORKER_SDK=" + include_of(space)], env=env, timeout=120 * SLOW)
+    assert "ok: my_worker works" in done.stdout
+    again = space.run([ctl, "new", "my_worker"], check=False)
+    assert again.returncode == 1 and "exists already" in again.stderr
+    bad = space.run([ctl, "new", "My-Worker"], check=False)
+    assert bad.returncode == 2 and "cannot be the name of a worker" in bad.stderr
+
+
+def include_of(space):
+    """The SDK's headers at a place that the unprivileged user can read."""
+    source = os.path.join(os.path.dirname(__file__), "..", "..", "include")
+    return shutil.copytree(source, os.path.join(space.folder, "include"), dirs_exist_ok=True)
+
+
+def test_compile_errors_say_why(space):
+    """Mistakes that can be seen in the source do not compile, and the compiler's message has the reason."""
+    head = "#include <bgworker/bgworker.hpp>\nusing namespace std::chrono_literals;\nvoid run(bgworker::worker&) {}\n"
+    mistakes = {
+        "void f(bgworker::module& m) { m.add<42>({.name = \"x\"}); }": "a worker is a function void",
+        "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"x\", .restart = -5s})); }": "refuse",
+        "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"x\", .start = "
+        "bgworker::start_time::postmaster_start})); }": "refuse",
+        "void f() { bgworker::log(\"{} and {}\", 1); }": "the number of {} is not the number of arguments",
+        "bgworker::sqlstate s = \"p0001\";": "a SQLSTATE has five digits",
+        "struct s { ~s() {} }; bgworker::shared<s> x{\"x\"};": "T must not need a destructor",
+        "auto f() { return bgworker::guarded([] { return std::string(); }); }": "what comes out of a guarded call",
+    }
+    include = os.path.join(os.path.dirname(__file__), "..", "..", "include")
+    server = subprocess.run([f"{harness.BINDIR}/pg_config", "--includedir-server"], capture_output=True, text=True).stdout.strip()
+    path = os.path.join(space.folder, "mistake.cc")
+    for source, why in {"": None, **mistakes}.items():
+        with open(path, "w") as f:
+            f.write(head + source + "\n")
+        done = subprocess.run(["g++", "-std=gnu++20", "-fsyntax-only", "-I", include, "-isystem", server, path],
+                              capture_output=True, text=True)
+        if why is None:
+            assert done.returncode == 0, done.stderr
+        else:
+            assert done.returncode != 0 and why in done.stderr, (source, done.stderr)
