@@ -11,7 +11,6 @@ Everything waits with a deadline and fails with the log in the message; nothing 
 """
 
 import ctypes
-import fcntl
 import os
 import pwd
 import re
@@ -460,18 +459,8 @@ class Space:
                          "-c", text]).stdout.strip()
 
     def unpack_template(self, target):
-        """A fresh cluster: initdb runs once per build folder, and is copied from then on."""
+        """A fresh cluster, from the archive that the build has made."""
         archive = os.path.join(BUILD, "test", "cluster-template.tar")
-        os.makedirs(os.path.dirname(archive), exist_ok=True)
-        with open(archive + ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.exists(archive):
-                made = os.path.join(self.folder, "template")
-                self.run([f"{BINDIR}/initdb", "-D", made, "-A", "trust", "-N", "-E", "UTF8", "--no-locale",
-                          "-U", "postgres"])
-                subprocess.run(["tar", "-C", made, "-cf", archive + ".new", "."], check=True)
-                os.rename(archive + ".new", archive)
-                shutil.rmtree(made)
         os.mkdir(target, 0o700)
         give_to_user(target)
         with open(archive, "rb") as f:

@@ -27,7 +27,7 @@ namespace {
 }
 
 // A child that runs `arguments` as an ordinary user, its output appended to `log`.
-pid_t spawn(const std::vector<std::string>& arguments, const std::string& log) {
+pid_t spawn(const std::vector<std::string>& arguments, const std::string& log, int input = -1) {
   std::vector<char*> argv;
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
@@ -47,8 +47,8 @@ pid_t spawn(const std::vector<std::string>& arguments, const std::string& log) {
     dup2(fd, 1);
     dup2(fd, 2);
   }
-  int null = open("/dev/null", O_RDONLY);
-  if (null >= 0) dup2(null, 0);
+  int standard_input = input >= 0 ? input : open("/dev/null", O_RDONLY);
+  if (standard_input >= 0) dup2(standard_input, 0);
   execv(argv[0], argv.data());
   _exit(127);
 }
@@ -63,12 +63,15 @@ PrivateServer::PrivateServer(const std::vector<std::string>& settings) : setting
     passwd* user = getpwnam("postgres");
     if (user == nullptr || chown(pattern, user->pw_uid, user->pw_gid) != 0) give_up("no user postgres");
   }
-  pid_t pid = spawn({BGW_PG_BINDIR "/initdb", "-D", folder_ + "/data", "-A", "trust", "-U", "postgres", "-E",
-                     "UTF8", "--locale=C", "--no-sync", "--no-instructions"},
-                    folder_ + "/log");
+  // The archive is opened here: who unpacks it may not be allowed into the build folder.
+  int archive = open(BGW_CLUSTER_TEMPLATE, O_RDONLY | O_CLOEXEC);
+  if (archive < 0) give_up("no " BGW_CLUSTER_TEMPLATE "; build the target cluster_template");
+  pid_t pid = spawn({"/usr/bin/tar", "-C", folder_, "--one-top-level=data", "--no-same-owner", "-xpf", "-"},
+                    folder_ + "/log", archive);
+  close(archive);
   int status = -1;
-  if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-    give_up("initdb failed, see " + folder_ + "/log");
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0 || chmod((folder_ + "/data").c_str(), 0700) != 0)
+    give_up("unpacking failed, see " + folder_ + "/log");
   start();
 }
 
