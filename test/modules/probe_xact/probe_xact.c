@@ -12,6 +12,7 @@
 #include "parser/parse_node.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
+#include "utils/geo_decls.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -252,7 +253,7 @@ static void
 do_own_timeout(const char *argument)
 {
 	begin();
-	execute("SET statement_timeout = '100ms'");
+	execute("SELECT set_config('statement_timeout', '100ms', false)");
 	commit();
 	begin();
 	attempt("SELECT pg_sleep(1)");
@@ -501,6 +502,65 @@ do_point(const char *argument)
 	execute("SELECT '(1,2)'::point");
 	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SAY("built, null %d", isnull);
+	commit();
+}
+
+static void
+do_domain(const char *argument)
+{
+	begin();
+	execute("CREATE DOMAIN probe_domain AS int");
+	execute("SELECT 5::probe_domain");
+	SAY("type of the domain %s", SPI_gettype(SPI_tuptable->tupdesc, 1));
+	commit();
+}
+
+static void
+run_point_parameter(void)
+{
+	Point		point = {1, 2};
+	Oid			types[1] = {POINTOID};
+	Datum		values[1] = {PointPGetDatum(&point)};
+
+	outcome("point", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
+}
+
+static void
+do_parameter(const char *argument)
+{
+	begin();
+	probe_attempt("parameter", run_point_parameter);
+	AbortCurrentTransaction();
+}
+
+static void
+do_own_portal(const char *argument)
+{
+	begin();
+	SAY("portals seen %s", value_of("SELECT count(*) FROM pg_cursors"));
+	SAY("with names %s", value_of("SELECT count(*) FROM pg_cursors WHERE name <> ''"));
+	commit();
+}
+
+static void
+do_current_setting(const char *argument)
+{
+	char	   *value;
+
+	begin();
+	execute("SHOW probe_xact.number");
+	value = value_of("SELECT current_setting('probe_xact.number', true)");
+	SAY("current_setting %s", value ? value : "null");
+	commit();
+}
+
+static void
+do_date_style(const char *argument)
+{
+	begin();
+	execute("SET DateStyle = 'German'");
+	execute("SELECT '2024-01-02'::date");
+	SAY("cast %s", value_of("SELECT '2024-01-02'::date::text"));
 	commit();
 }
 
@@ -886,6 +946,11 @@ static const ProbeAction actions[] = {
 	{"deferred_in_read_only", do_deferred_in_read_only},
 	{"free_twice", do_free_twice},
 	{"point", do_point},
+	{"domain", do_domain},
+	{"parameter", do_parameter},
+	{"own_portal", do_own_portal},
+	{"current_setting", do_current_setting},
+	{"date_style", do_date_style},
 	{"executor", do_executor},
 	{"plans", do_plans},
 	{"cursors", do_cursors},
