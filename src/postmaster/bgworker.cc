@@ -112,6 +112,10 @@ void run_entry_function(void* arg) {
   InitProcess();
   pgstat_beinit();
   pgstat_bestart();
+  // That names the server itself, not a file; none of its own workers is here.
+  if (strcmp(worker->bgw_library_name, "postgres") == 0)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+                    errmsg_internal("internal function \"%s\" not found", worker->bgw_function_name)));
   auto entry = reinterpret_cast<bgworker_main_type>(
       load_external_function(worker->bgw_library_name, worker->bgw_function_name, true, nullptr));
   CurrentMemoryContext = TopMemoryContext;

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from compare import agree, observe, position, recovered, run_both
+from compare import agree, is_server, observe, position, recovered, run_both
 from harness import alive, descendants, title, wait_until
 from rows import differs, shows
 from test_lifecycle import EXITED, worker_pid
@@ -280,7 +280,7 @@ def test_pid_file_goes_first(space):
     """When the last line is said the pid file is gone, and so is every worker."""
     def stop(daemon):
         pid = worker_pid(daemon, "w")
-        name = os.path.join(daemon.data, "postmaster.pid")
+        name = os.path.join(daemon.data, "postmaster.pid" if is_server(daemon) else "bgworkerd.pid")
         observe(daemon, f"a pid file before: {os.path.exists(name)}")
         daemon.send(signal.SIGINT)
         daemon.log.wait_for(r"database system is shut down")

@@ -43,7 +43,6 @@ typedef struct ProbeAction
 #define SAY(...) ereport(LOG, (errmsg_internal("probe: " __VA_ARGS__), errhidestmt(true), errhidecontext(true)))
 
 static char *probe_workers;
-/* What the entry function was given, where a module wants its actions to see it. */
 static Datum probe_main_arg pg_attribute_unused();
 
 /* Runs something that may raise, and says what was raised. */
@@ -217,12 +216,13 @@ probe_idle(const char *argument)
 
 /* The body of a probe's entry function. */
 static void
-probe_main(const ProbeAction *actions)
+probe_main(const ProbeAction *actions, Datum main_arg)
 {
 	char		extra[BGW_EXTRALEN];
 	char	   *argument;
 	const ProbeAction *action;
 
+	probe_main_arg = main_arg;
 	memcpy(extra, MyBgworkerEntry->bgw_extra, BGW_EXTRALEN);
 	if (extra[BGW_EXTRALEN - 2] == 'o')
 	{

@@ -556,5 +556,5 @@ _PG_init(void)
 void
 probe_api_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

@@ -980,5 +980,5 @@ _PG_init(void)
 void
 probe_dynamic_main(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

@@ -356,6 +356,5 @@ _PG_init(void)
 void
 probe_process_entry(Datum main_arg)
 {
-	probe_main_arg = main_arg;
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

@@ -536,5 +536,5 @@ _PG_init(void)
 void
 probe_spi_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }

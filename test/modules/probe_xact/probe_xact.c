@@ -981,5 +981,5 @@ _PG_init(void)
 void
 probe_xact_entry(Datum main_arg)
 {
-	probe_main(actions);
+	probe_main(actions, main_arg);
 }
