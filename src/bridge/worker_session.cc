@@ -40,6 +40,7 @@ bool became_by_role = false;
 
 constexpr int cancel_limit_ms = 1000;     // for a cancel request to be delivered
 constexpr int exit_cancel_limit_ms = 30;  // the same when the process is about to end
+constexpr int exit_drain_limit_ms = 200;  // for the answer to what was not waited for, then
 constexpr int drain_limit_ms = 5000;      // for a cancelled statement to stop
 
 enum class Start { run, prepare, outside, commit };
@@ -139,6 +140,19 @@ const RowSet* adopt_rows(RowsHolder* holder) noexcept {
   return rows;
 }
 
+void close_at_exit() noexcept {
+  CriticalScope critical;
+  if (session->under_way()) {
+    if (!session->committing()) session->cancel(exit_cancel_limit_ms);
+  } else {
+    // A COMMIT or ROLLBACK that was sent and not waited for: its failure is to be told, and a server whose
+    // answer nobody takes logs a broken pipe.
+    session->drain(exit_drain_limit_ms);
+  }
+  watch_session_socket(-1, nullptr);
+  session->close();
+}
+
 }  // namespace
 
 Session* worker_session() noexcept {
@@ -176,12 +190,10 @@ void session_raise_failure(int position_offset) {
   bgw_report_message(kind == Failure::Kind::statement ? ERROR : FATAL, &message, position_offset);
 }
 
-void session_at_exit() noexcept {
+void session_at_exit() {
   if (!session) return;
-  CriticalScope critical;
-  if (session->under_way() && !session->committing()) session->cancel(exit_cancel_limit_ms);
-  watch_session_socket(-1, nullptr);
-  session->close();
+  close_at_exit();
+  session_report_notices();
 }
 
 namespace {

@@ -23,8 +23,9 @@ void session_report_notices();
 // Raises the session's failure: ERROR, or FATAL if the connection is gone.
 void session_raise_failure(int position_offset);
 
-// Cancels what is under way and closes the connection.
-void session_at_exit() noexcept;
+// Cancels what is under way, takes the answer to what was not waited for, and closes the connection. Writes
+// what the upstream said below ERROR to the log.
+void session_at_exit();
 
 // Settings of the upstream's session as it last reported them (session_settings.cc).
 struct ReportedSettings {

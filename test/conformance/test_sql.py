@@ -82,6 +82,15 @@ def test_messages_from_statements(space):
     sql(space, "messages")
 
 
+def test_refused_commit_of_a_reader(space):
+    """The server raises an error. The host has not waited for the answer, and tells it when the session ends."""
+    server, host = run_both(space, "probe_spi", "w late_refusal db", EXITED)
+    refused = 'duplicate key value violates unique constraint "probe_unique_i_key"'
+    assert ("ERROR", refused) in server["w"]
+    assert ("WARNING", refused) in host["w"]
+    assert ("DETAIL", "Key (i)=(1) already exists.") in server["w"] and ("DETAIL", "Key (i)=(1) already exists.") in host["w"]
+
+
 def connect(space, argument, options="flag", action="connect", settings=None, prepare=None):
     def during(daemon):
         pass

@@ -494,6 +494,20 @@ do_messages(const char *argument)
 	commit();
 }
 
+/* Ends after a transaction that only read, as far as the calls tell, and whose commit fails. */
+static void
+do_late_refusal(const char *argument)
+{
+	begin();
+	SPI_execute("CREATE TABLE probe_unique (i int UNIQUE DEFERRABLE INITIALLY DEFERRED)", false, 0);
+	SPI_execute("CREATE FUNCTION probe_twice() RETURNS void LANGUAGE sql AS "
+				"'INSERT INTO probe_unique VALUES (1), (1)'", false, 0);
+	commit();
+	begin();
+	SPI_execute("SELECT probe_twice()", true, 0);
+	commit();
+}
+
 /* Waits inside a statement until a signal ends it. */
 static void
 do_sleep(const char *argument)
@@ -521,6 +535,7 @@ static const ProbeAction actions[] = {
 	{"uncaught_position", do_uncaught_position},
 	{"return_open", do_return_open},
 	{"messages", do_messages},
+	{"late_refusal", do_late_refusal},
 	{"sleep", do_sleep},
 	{NULL, NULL}
 };
