@@ -123,6 +123,19 @@ void Postmaster::start_workers() {
   if (announcement_pending_ && !start_waits_for_spare_) announce_upstream();
   arm_restart_timer();
   refill_spares();
+  if (!start_waits_for_spare_) end_start_pass();
+}
+
+// As in the server, the ends of workers are looked at after a pass of starts, not in the middle of it. A pass that had to
+// wait for spares is through now, or given up because the host is not running any more.
+void Postmaster::end_start_pass() {
+  start_waits_for_spare_ = false;
+  if (std::exchange(last_words_postponed_, false)) {
+    if (!loop_.watch(last_words_fd_, [this] { on_last_words(); }))
+      ereport(LOG, (errmsg("could not watch the last words of workers: %m")));
+    on_last_words();
+  }
+  for (pid_t pid : std::exchange(postponed_ends_, {})) on_child_event(pid);
 }
 
 // No process could be had for it.
@@ -205,6 +218,11 @@ void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
 // Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them
 // down.
 void Postmaster::on_last_words() {
+  if (start_waits_for_spare_) {
+    if (!last_words_postponed_) loop_.unwatch(last_words_fd_);
+    last_words_postponed_ = true;
+    return;
+  }
   while (auto words = read_last_words()) {
     if (words->pid == 0) {
       loop_.unwatch(last_words_fd_);
@@ -246,6 +264,11 @@ void Postmaster::on_child_event(pid_t pid) {
   on_last_words();
   auto found = children_.find(pid);
   if (found == children_.end()) return;
+  if (start_waits_for_spare_ && found->second.kind == ChildKind::worker) {
+    loop_.unwatch(found->second.pidfd.get());
+    postponed_ends_.push_back(pid);
+    return;
+  }
   siginfo_t info{};
   if (::waitid(P_PIDFD, static_cast<id_t>(found->second.pidfd.get()), &info, WEXITED | WNOHANG) < 0 ||
       info.si_pid == 0)

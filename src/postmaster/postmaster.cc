@@ -317,6 +317,7 @@ void Postmaster::signal_child(const Child& child, int signal_number) {
 // Spares are not signalled but dismissed.
 void Postmaster::signal_workers_and_backends(int signal_number) {
   dismiss_spares();
+  loop_.call_soon([this] { end_start_pass(); });
   for (auto& [pid, child] : children_)
     if (child.kind == ChildKind::worker || child.kind == ChildKind::backend) signal_child(child, signal_number);
 }

@@ -85,6 +85,7 @@ class Postmaster {
   bool add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::Worker* worker = nullptr,
                  UniqueFd pidfd = {});
   void start_failed(WorkerRegistry::Worker& worker);
+  void end_start_pass();
   void on_child_event(pid_t pid);
   void on_last_words();
   void worker_exited(const Child& child, WorkerExit exit);
@@ -172,6 +173,8 @@ class Postmaster {
   UniqueFd control_socket_;
   UniqueFd monitor_pipe_;
   UniqueFd own_pidfd_;
+  std::vector<pid_t> postponed_ends_;   // workers that have ended during the pass of starts
+  bool last_words_postponed_ = false;
   bool start_waits_for_spare_ = false;  // the last pass of starts ended for want of a spare that is on its way
   int starts_of_pass_ = 0;
   bool announcement_pending_ = false;   // that the upstream is ready, until the first pass of starts is through
