@@ -78,3 +78,22 @@ def test_each_side_has_its_own_palloc(space):
     wanted = {line.split()[-1] for line in subprocess.run(
         ["nm", "--undefined-only", private], capture_output=True, text=True, check=True).stdout.splitlines()}
     assert not wanted & exported_by_server() - {"pg_snprintf"}, sorted(wanted & exported_by_server())
+
+
+def test_a_list_of_another_release_is_told(space):
+    """dev/abi-names --check says which names a list lacks, which it has too many, and which are other than listed."""
+    with open(ABI) as f:
+        lines = f.read().splitlines()
+    lines.remove("WaitLatch func")
+    lines[lines.index("MyProcPid data 4")] = "MyProcPid data 8"
+    lines.append("bgw_of_yesterday func")
+    path = os.path.join(space.folder, "list")
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    tool = os.path.join(os.path.dirname(ABI), "..", "dev", "abi-names")
+    said = subprocess.run([tool, "--check", path, f"{harness.BINDIR}/pg_config"], capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    assert "1 added, 1 removed, 1 changed" in said.stdout
+    assert re.findall(r"^(?:added|removed|changed): .*$", said.stdout, re.M) == [
+        "added:   WaitLatch func", "removed: bgw_of_yesterday func",
+        "changed: MyProcPid data 8  ->  MyProcPid data 4"], said.stdout
