@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   bgw::CommandLine command_line;
   bool init = false;
   bool version = false;
+  bool as_json = false;
   std::vector<std::string> modules;
   app.add_option("-D,--data-directory", command_line.data_directory, "the host's data directory")
       ->type_name("DATADIR");
@@ -60,8 +61,10 @@ int main(int argc, char** argv) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--init", init, "make a data directory with a commented bgworkerd.conf, and exit");
-  app.add_option("--check", modules, "say what the modules import and whether the host has it, and exit")
+  app.add_option("--check", modules, "say what modules import, whether the host has it, and what their entry points reach, and exit")
       ->type_name("MODULE");
+  CLI::Option* check = app.get_option("--check");
+  app.add_flag("--json", as_json, "with --check: as JSON")->needs(check);
   app.add_flag("-V,--version", version, "print the version and the module ABI, and exit");
   try {
     app.parse(argc, argv);
@@ -73,7 +76,7 @@ int main(int argc, char** argv) {
            PG_VERSION_NUM / 10000);
     return 0;
   }
-  if (!modules.empty()) return bgw::check_modules(modules);
+  if (!modules.empty()) return bgw::check_modules(modules, as_json);
   if (command_line.data_directory.empty()) {
     fprintf(stderr,
             "bgworkerd: no data directory given; name one with -D DATADIR, or make one with "

@@ -1,106 +1,35 @@
-// Reading a module's imports without loading it: the ELF dynamic symbol table, held against the host's own
-// table of names and against the libraries that the module itself names. Nothing of the module is run.
+// Judging a module without loading it: its imports, held against the host's own table of names and against the
+// libraries that the module itself names; and what its code reaches. Nothing of the module is run.
 #include "bridge/check_module.hpp"
 
 #include <dlfcn.h>
 #include <elf.h>
-#include <fcntl.h>
-#include <link.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
 
+#include <nlohmann/json.hpp>
+
 #include "bridge/symbols.hpp"
-#include "core/result.hpp"
-#include "port/fd.hpp"
+#include "port/elf_file.hpp"
+
+extern "C" {
+#include "postgres.h"
+#include "fmgr.h"
+}
 
 namespace bgw {
 
 namespace {
 
-struct Imports {
-  std::vector<std::string> names;   // undefined symbols that must be found at load
-  std::vector<std::string> needed;  // libraries it is linked with
-};
-
-// A read-only view of a file; every access is checked against its size.
-class ElfFile {
- public:
-  static Result<ElfFile> open(const std::string& path) {
-    auto fd = open_file(path.c_str(), O_RDONLY);
-    if (!fd) return fd.error();
-    struct stat info;
-    if (::fstat(fd->get(), &info) < 0) return system_error("stat file \"" + path + "\"");
-    if (!S_ISREG(info.st_mode) || info.st_size < static_cast<off_t>(sizeof(ElfW(Ehdr))))
-      return Error{.message = "\"" + path + "\" is not a shared library"};
-    ElfFile file;
-    file.size_ = static_cast<std::size_t>(info.st_size);
-    void* memory = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd->get(), 0);
-    if (memory == MAP_FAILED) return system_error("map file \"" + path + "\"");
-    file.base_ = static_cast<const char*>(memory);
-    const auto* header = file.at<ElfW(Ehdr)>(0);
-    if (std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_type != ET_DYN)
-      return Error{.message = "\"" + path + "\" is not a shared library"};
-    return file;
-  }
-  ElfFile(ElfFile&& other) noexcept : base_(std::exchange(other.base_, nullptr)), size_(other.size_) {}
-  ElfFile& operator=(ElfFile&&) = delete;
-  ~ElfFile() {
-    if (base_) ::munmap(const_cast<char*>(base_), size_);
-  }
-
-  template <class T>
-  const T* at(std::size_t offset, std::size_t count = 1) const {
-    if (offset > size_ || count > (size_ - offset) / sizeof(T)) return nullptr;
-    return reinterpret_cast<const T*>(base_ + offset);
-  }
-  std::string text(std::size_t offset) const {
-    if (offset >= size_) return "";
-    return std::string(base_ + offset, ::strnlen(base_ + offset, size_ - offset));
-  }
-
- private:
-  ElfFile() = default;
-  const char* base_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-Result<Imports> read_imports(const std::string& path) {
-  auto file = ElfFile::open(path);
-  if (!file) return file.error();
-  const auto* header = file->at<ElfW(Ehdr)>(0);
-  const auto* sections = file->at<ElfW(Shdr)>(header->e_shoff, header->e_shnum);
-  if (sections == nullptr) return Error{.message = "\"" + path + "\" has no readable section table"};
-
-  Imports imports;
-  for (std::size_t i = 0; i < header->e_shnum; i++) {
-    const ElfW(Shdr)& section = sections[i];
-    if (section.sh_link >= header->e_shnum) continue;
-    std::size_t strings = sections[section.sh_link].sh_offset;
-    if (section.sh_type == SHT_DYNSYM) {
-      std::size_t count = section.sh_size / sizeof(ElfW(Sym));
-      const auto* symbols = file->at<ElfW(Sym)>(section.sh_offset, count);
-      for (std::size_t s = 0; symbols && s < count; s++)
-        if (symbols[s].st_shndx == SHN_UNDEF && symbols[s].st_name != 0 &&
-            ELF64_ST_BIND(symbols[s].st_info) == STB_GLOBAL)
-          imports.names.push_back(file->text(strings + symbols[s].st_name));
-    } else if (section.sh_type == SHT_DYNAMIC) {
-      std::size_t count = section.sh_size / sizeof(ElfW(Dyn));
-      const auto* entries = file->at<ElfW(Dyn)>(section.sh_offset, count);
-      for (std::size_t e = 0; entries && e < count; e++)
-        if (entries[e].d_tag == DT_NEEDED)
-          imports.needed.push_back(file->text(strings + entries[e].d_un.d_val));
-    }
-  }
-  std::sort(imports.names.begin(), imports.names.end());
-  return imports;
-}
+#if defined(__x86_64__)
+constexpr int this_machine = EM_X86_64;
+#elif defined(__aarch64__)
+constexpr int this_machine = EM_AARCH64;
+#endif
 
 const bgw_symbol* find_symbol(const std::string& name) {
   const bgw_symbol* end = bgw_symbols + bgw_symbol_count;
@@ -109,70 +38,250 @@ const bgw_symbol* find_symbol(const std::string& name) {
   return found != end && found->name == name ? found : nullptr;
 }
 
+bool is_stub(const std::string& name) {
+  const bgw_symbol* symbol = find_symbol(name);
+  return symbol != nullptr && symbol->kind == BgwSymbolKind::stub;
+}
+
 std::string find_module(const std::string& module) {
   if (module.find('/') != std::string::npos) return module;
   std::string path = std::string(BGW_PG_PKGLIBDIR) + "/" + module;
   return ::access(path.c_str(), F_OK) == 0 ? path : path + ".so";
 }
 
-void print_list(const char* title, const std::vector<std::string>& names) {
-  if (names.empty()) return;
-  std::printf("  %s:\n", title);
-  for (const std::string& name : names) std::printf("    %s\n", name.c_str());
+// The libraries that the module names, open for as long as this lives.
+class NeededLibraries {
+ public:
+  explicit NeededLibraries(const ElfFile& file) {
+    for (const std::string& library : file.needed()) {
+      if (void* handle = ::dlopen(library.c_str(), RTLD_LAZY | RTLD_LOCAL))
+        handles_.push_back(handle);
+      else if (!file.has_own_search_path())
+        missing_.push_back(library);
+    }
+  }
+  NeededLibraries(const NeededLibraries&) = delete;
+  NeededLibraries& operator=(const NeededLibraries&) = delete;
+  ~NeededLibraries() {
+    for (void* handle : handles_) ::dlclose(handle);
+  }
+  const std::vector<std::string>& missing() const { return missing_; }
+  bool have(const std::string& name) const {
+    return ::dlsym(RTLD_DEFAULT, name.c_str()) != nullptr ||
+           std::any_of(handles_.begin(), handles_.end(),
+                       [&](void* library) { return ::dlsym(library, name.c_str()) != nullptr; });
+  }
+
+ private:
+  std::vector<void*> handles_;
+  std::vector<std::string> missing_;
+};
+
+// What is wrong with the magic block, as far as the file shows it: the block is what the magic function refers to.
+std::string magic_complaint(const ElfFile& file) {
+  const ElfSymbol* function = nullptr;
+  for (const ElfSymbol& symbol : file.symbols())
+    if (symbol.defined && symbol.function && symbol.name == PG_MAGIC_FUNCTION_NAME_STRING) function = &symbol;
+  if (function == nullptr) return "it has no magic block: it does not use PG_MODULE_MAGIC";
+  const std::optional<std::uint64_t> place = find_returned_address(file, function->address);
+  const unsigned char* bytes = place ? file.bytes(*place, sizeof(Pg_magic_struct)) : nullptr;
+  if (bytes == nullptr) return "";
+  Pg_magic_struct theirs;
+  std::memcpy(&theirs, bytes, sizeof theirs);
+  static const Pg_magic_struct ours = PG_MODULE_MAGIC_DATA;
+  if (theirs.version != ours.version) {
+    const int major = theirs.version / 100;
+    const std::string version =
+        theirs.version >= 1000 ? std::to_string(major)
+                               : std::to_string(major) + "." + std::to_string(theirs.version % 100);
+    return "it is made for version " + version + " of the server, not for " + std::to_string(ours.version / 100);
+  }
+  if (std::memcmp(&theirs, &ours, sizeof ours) != 0) return "its magic block is not that of this host's server";
+  return "";
 }
 
-bool check_module(const std::string& module) {
-  std::string path = find_module(module);
-  auto imports = read_imports(path);
-  if (!imports) {
-    std::printf("%s: cannot be checked: %s\n", module.c_str(), imports.error().one_line().c_str());
-    return false;
-  }
-  std::vector<void*> libraries;
-  for (const std::string& library : imports->needed)
-    if (void* handle = ::dlopen(library.c_str(), RTLD_LAZY | RTLD_LOCAL)) libraries.push_back(handle);
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
 
-  std::vector<std::string> implemented, stubs, placeholders, missing;
-  for (const std::string& name : imports->names) {
-    if (const bgw_symbol* symbol = find_symbol(name)) {
-      switch (symbol->kind) {
-        case BgwSymbolKind::function:
-        case BgwSymbolKind::variable:
-          implemented.push_back(name);
-          break;
-        case BgwSymbolKind::stub:
-          stubs.push_back(name);
-          break;
-        case BgwSymbolKind::placeholder:
-          placeholders.push_back(name);
-          break;
-      }
+void sort_imports(const ElfFile& file, const NeededLibraries& libraries, ModuleCheck& check) {
+  std::vector<std::string> names;
+  for (const ElfSymbol& symbol : file.symbols())
+    if (!symbol.defined && symbol.exported && !symbol.weak) names.push_back(symbol.name);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  for (std::string& name : names) {
+    const bgw_symbol* symbol = find_symbol(name);
+    if (symbol == nullptr) {
+      if (!libraries.have(name)) check.unknown.push_back(std::move(name));
       continue;
     }
-    bool elsewhere = ::dlsym(RTLD_DEFAULT, name.c_str()) != nullptr ||
-                     std::any_of(libraries.begin(), libraries.end(),
-                                 [&](void* library) { return ::dlsym(library, name.c_str()) != nullptr; });
-    if (!elsewhere) missing.push_back(name);
+    switch (symbol->kind) {
+      case BgwSymbolKind::function:
+        check.implemented.push_back(std::move(name));
+        break;
+      case BgwSymbolKind::stub:
+        check.stubs.push_back(std::move(name));
+        break;
+      case BgwSymbolKind::variable:
+        check.variables.push_back(std::move(name));
+        break;
+      case BgwSymbolKind::placeholder:
+        check.placeholders.push_back(std::move(name));
+        break;
+    }
   }
-  for (void* library : libraries) ::dlclose(library);
+}
 
-  std::printf(
-      "%s: %s: %zu server names implemented, %zu not available outside the server, %zu variables without "
-      "meaning here, %zu unknown\n",
-      module.c_str(), missing.empty() ? "loads" : "does not load", implemented.size(), stubs.size(),
-      placeholders.size(), missing.size());
-  print_list("implemented", implemented);
-  print_list("not available outside the server (an error when called)", stubs);
-  print_list("variables that keep the server's initial value", placeholders);
-  print_list("unknown to this host", missing);
-  return missing.empty() && stubs.empty();
+std::string counted(std::size_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+void print_list(const char* title, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  printf("  %s:\n", title);
+  for (const std::string& name : names) printf("    %s\n", name.c_str());
+}
+
+void print_text(const ModuleCheck& check) {
+  printf("%s: %s\n", check.module.c_str(), check.verdict().c_str());
+  print_list("not found anywhere", check.unknown);
+  for (const EntryPoint& entry : check.entry_points) {
+    if (entry.reaches.empty()) {
+      printf("  %s reaches no stub\n", entry.name.c_str());
+      continue;
+    }
+    printf("  %s reaches:\n", entry.name.c_str());
+    for (const Reach& reach : entry.reaches) printf("    %s\n", path_text(reach).c_str());
+  }
+  print_list("hooks that it installs and that are never called here", check.idle_hooks);
+  print_list("stubs (an error when called)", check.stubs);
+  print_list("implemented", check.implemented);
+  print_list("variables", check.variables);
+  print_list("variables that keep the server's initial value", check.placeholders);
+}
+
+nlohmann::json as_json_value(const ModuleCheck& check) {
+  nlohmann::json entries = nlohmann::json::array();
+  for (const EntryPoint& entry : check.entry_points) {
+    nlohmann::json reaches = nlohmann::json::array();
+    for (const Reach& reach : entry.reaches) reaches.push_back({{"stub", reach.name}, {"path", reach.path}});
+    entries.push_back({{"name", entry.name}, {"reaches", std::move(reaches)}});
+  }
+  return {{"module", check.module},
+          {"path", check.path},
+          {"ok", check.good()},
+          {"verdict", check.verdict()},
+          {"loads", check.error.empty()},
+          {"error", check.error},
+          {"code_not_followed", check.unread},
+          {"imports",
+           {{"implemented", check.implemented},
+            {"stubs", check.stubs},
+            {"variables", check.variables},
+            {"placeholders", check.placeholders},
+            {"unknown", check.unknown}}},
+          {"entry_points", std::move(entries)},
+          {"hooks_never_called", check.idle_hooks}};
 }
 
 }  // namespace
 
-int check_modules(const std::vector<std::string>& modules) {
+bool is_idle_hook(const std::string& name) {
+  // Hooks into function calls exist here, too, because the server's headers use them; nothing calls them.
+  if (name == "fmgr_hook" || name == "needs_fmgr_hook") return true;
+  if (name.find("_hook") == name.npos) return false;
+  const bgw_symbol* symbol = find_symbol(name);
+  return symbol != nullptr && symbol->kind == BgwSymbolKind::placeholder;
+}
+
+std::string path_text(const Reach& reach) {
+  std::string text;
+  for (const std::string& step : reach.path) text += (text.empty() ? "" : " -> ") + step;
+  return text;
+}
+
+bool ModuleCheck::good() const {
+  if (!error.empty()) return false;
+  if (!unread.empty()) return stubs.empty();
+  return std::all_of(entry_points.begin(), entry_points.end(),
+                     [](const EntryPoint& entry) { return entry.reaches.empty(); });
+}
+
+std::string ModuleCheck::verdict() const {
+  if (!error.empty()) return "does not load: " + error;
+  const std::string imports = "loads; " + counted(stubs.size(), "stub", "stubs") + " among " +
+                              counted(implemented.size() + stubs.size(), "function", "functions") +
+                              " of the server";
+  if (stubs.empty()) return imports;
+  if (!unread.empty()) return imports + "; which of them are reached is not known: " + unread;
+  std::vector<std::string> reaching;
+  for (const EntryPoint& entry : entry_points)
+    if (!entry.reaches.empty()) reaching.push_back(entry.name);
+  if (reaching.empty()) return imports + ", none reached by " + (entry_points.empty() ? "an entry point" : "its entry points");
+  return imports + ", reached by " + joined(reaching);
+}
+
+ModuleCheck check_module(const std::string& module) {
+  ModuleCheck check;
+  check.module = module;
+  check.path = find_module(module);
+  auto file = ElfFile::open(check.path);
+  if (!file) {
+    check.error = file.error().one_line();
+    return check;
+  }
+  if (file->machine() != this_machine) {
+    check.error = "it is made for another machine";
+    return check;
+  }
+  const NeededLibraries libraries(*file);
+  sort_imports(*file, libraries, check);
+  if (!libraries.missing().empty())
+    check.error = "libraries that it needs are not found: " + joined(libraries.missing());
+  else if (!check.unknown.empty())
+    check.error = counted(check.unknown.size(), "name that it imports is", "names that it imports are") +
+                  " not found: " + joined(check.unknown);
+  else
+    check.error = magic_complaint(*file);
+
+  auto calls = follow_module_calls(*file, is_stub, is_idle_hook);
+  if (!calls) {
+    check.unread = calls.error().one_line();
+    return check;
+  }
+  check.entry_points = std::move(calls->entry_points);
+  check.idle_hooks = std::move(calls->idle_hooks);
+  return check;
+}
+
+std::vector<EntryPoint> entry_points_reaching_stubs(const std::string& path) {
+  auto file = ElfFile::open(path);
+  if (!file || file->machine() != this_machine) return {};
+  if (std::none_of(file->symbols().begin(), file->symbols().end(),
+                   [](const ElfSymbol& symbol) { return !symbol.defined && is_stub(symbol.name); }))
+    return {};
+  auto calls = follow_module_calls(*file, is_stub, is_idle_hook);
+  if (!calls) return {};
+  std::erase_if(calls->entry_points, [](const EntryPoint& entry) { return entry.reaches.empty(); });
+  return std::move(calls->entry_points);
+}
+
+int check_modules(const std::vector<std::string>& modules, bool as_json) {
   bool all = true;
-  for (const std::string& module : modules) all = check_module(module) && all;
+  nlohmann::json values = nlohmann::json::array();
+  for (const std::string& module : modules) {
+    const ModuleCheck check = check_module(module);
+    all = all && check.good();
+    if (as_json)
+      values.push_back(as_json_value(check));
+    else
+      print_text(check);
+  }
+  if (as_json)
+    printf("%s\n", values.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   return all ? 0 : 1;
 }
 

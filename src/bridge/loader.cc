@@ -4,6 +4,7 @@
 // list is inherited by fork: what the postmaster preloaded is not initialised again in a child. Entered by
 // the postmaster before any child exists, and by children. C style throughout: every function may raise.
 #include "bridge/critical.hpp"
+#include "bridge/load_report.hpp"
 #include "core/libpq_library.hpp"
 
 #include <dlfcn.h>
@@ -135,7 +136,14 @@ void* load_library(const char* path) {
   check_magic(path, handle);
 
   auto init = reinterpret_cast<ModuleInit>(dlsym(handle, "_PG_init"));
+  // Said once, by the postmaster: a restarted worker that loads a module itself would say it over and over.
+  const bool reports = process_shared_preload_libraries_in_progress;
+  if (reports) {
+    report_reached_stubs(path);
+    remember_idle_hooks();
+  }
   if (init != nullptr) init();
+  if (reports) report_idle_hooks(path);
 
   auto* entry = static_cast<LoadedLibrary*>(
       MemoryContextAllocZero(TopMemoryContext, offsetof(LoadedLibrary, path) + strlen(path) + 1));

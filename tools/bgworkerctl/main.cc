@@ -280,6 +280,7 @@ int run_check(const Options& options) {
     complain(directory.error());
     return no_data_directory;
   }
+  if (options.as_json) arguments.emplace_back("--json");
   for (const std::string& module : options.modules) {
     arguments.emplace_back("--check");
     arguments.push_back(module);
@@ -443,6 +444,7 @@ int run(int argc, char** argv) {
   add_worker_commands(command, options);
   CLI::App* check = command("check", "tell what modules need and whether this host has it", run_check);
   check->add_option("MODULE", options.modules, "library file or name")->required();
+  check->add_flag("--json", options.as_json, "as JSON");
 
   command("new", "write the folder of a new worker in C++",
           [](const Options& o) { return write_new_worker(o.modules.front()); })
