@@ -124,7 +124,8 @@ Result<void> ElfFile::read(const std::string& path) {
         const int type = ELF64_ST_TYPE(entry.st_info);
         const int binding = ELF64_ST_BIND(entry.st_info);
         const bool defined = entry.st_shndx != SHN_UNDEF;
-        if (name.empty() || type == STT_SECTION || type == STT_FILE || (binding == STB_LOCAL && !defined)) continue;
+        // Those that begin with a dollar sign mark what a section holds, on aarch64.
+        if (name.empty() || name[0] == '$' || type == STT_SECTION || type == STT_FILE || (binding == STB_LOCAL && !defined)) continue;
         symbols_.push_back({.name = std::move(name),
                             .address = defined ? entry.st_value : 0,
                             .size = entry.st_size,
