@@ -61,7 +61,9 @@ int main(int argc, char** argv) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--init", init, "make a data directory with a commented bgworkerd.conf, and exit");
-  app.add_option("--check", modules, "say what modules import, whether the host has it, and what their entry points reach, and exit")
+  app.add_option(
+         "--check", modules,
+         "say what modules import, whether the host has it, and what their entry points reach, and exit")
       ->type_name("MODULE");
   CLI::Option* check = app.get_option("--check");
   app.add_flag("--json", as_json, "with --check: as JSON")->needs(check);

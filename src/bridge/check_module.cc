@@ -77,7 +77,8 @@ class NeededLibraries {
   std::vector<std::string> missing_;
 };
 
-// What is wrong with the magic block, as far as the file shows it: the block is what the magic function refers to.
+// What is wrong with the magic block, as far as the file shows it: the block is what the magic function refers
+// to.
 std::string magic_complaint(const ElfFile& file) {
   const ElfSymbol* function = nullptr;
   for (const ElfSymbol& symbol : file.symbols())
@@ -91,10 +92,11 @@ std::string magic_complaint(const ElfFile& file) {
   static const Pg_magic_struct ours = PG_MODULE_MAGIC_DATA;
   if (theirs.version != ours.version) {
     const int major = theirs.version / 100;
-    const std::string version =
-        theirs.version >= 1000 ? std::to_string(major)
-                               : std::to_string(major) + "." + std::to_string(theirs.version % 100);
-    return "it is made for version " + version + " of the server, not for " + std::to_string(ours.version / 100);
+    const std::string version = theirs.version >= 1000
+                                    ? std::to_string(major)
+                                    : std::to_string(major) + "." + std::to_string(theirs.version % 100);
+    return "it is made for version " + version + " of the server, not for " +
+           std::to_string(ours.version / 100);
   }
   if (std::memcmp(&theirs, &ours, sizeof ours) != 0) return "its magic block is not that of this host's server";
   return "";
@@ -220,7 +222,8 @@ std::string ModuleCheck::verdict() const {
   std::vector<std::string> reaching;
   for (const EntryPoint& entry : entry_points)
     if (!entry.reaches.empty()) reaching.push_back(entry.name);
-  if (reaching.empty()) return imports + ", none reached by " + (entry_points.empty() ? "an entry point" : "its entry points");
+  if (reaching.empty())
+    return imports + ", none reached by " + (entry_points.empty() ? "an entry point" : "its entry points");
   return imports + ", reached by " + joined(reaching);
 }
 
@@ -280,8 +283,7 @@ int check_modules(const std::vector<std::string>& modules, bool as_json) {
     else
       print_text(check);
   }
-  if (as_json)
-    printf("%s\n", values.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  if (as_json) printf("%s\n", values.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   return all ? 0 : 1;
 }
 

@@ -1,4 +1,5 @@
-// `bgworkerd --check`: what a module imports, what stands behind each name in this host, and what its entry points reach.
+// `bgworkerd --check`: what a module imports, what stands behind each name in this host, and what its entry
+// points reach.
 #pragma once
 
 #include <string>
@@ -14,12 +15,12 @@ namespace bgw {
 struct ModuleCheck {
   std::string module;  // as it was asked for
   std::string path;
-  std::string error;   // not empty: why it cannot be loaded here, or cannot be read
-  std::vector<std::string> implemented;  // functions of the server that the host implements
-  std::vector<std::string> stubs;        // functions that raise an error when called
-  std::vector<std::string> variables;    // variables that the host keeps up to date
+  std::string error;                      // not empty: why it cannot be loaded here, or cannot be read
+  std::vector<std::string> implemented;   // functions of the server that the host implements
+  std::vector<std::string> stubs;         // functions that raise an error when called
+  std::vector<std::string> variables;     // variables that the host keeps up to date
   std::vector<std::string> placeholders;  // variables that keep the server's initial value
-  std::vector<std::string> unknown;      // found nowhere
+  std::vector<std::string> unknown;       // found nowhere
   std::string unread;  // not empty: why the code could not be followed, so that entry_points is empty
   std::vector<EntryPoint> entry_points;
   std::vector<std::string> idle_hooks;  // hooks that an entry point installs and that the host never calls
@@ -32,8 +33,8 @@ struct ModuleCheck {
 // Reads the file. A name without a slash is looked for in the distribution's module folder.
 ModuleCheck check_module(const std::string& module);
 
-// Only what entry points reach, of a file that is about to be loaded: empty, and quickly so, for a module that imports
-// no stub or cannot be read.
+// Only what entry points reach, of a file that is about to be loaded: empty, and quickly so, for a module that
+// imports no stub or cannot be read.
 std::vector<EntryPoint> entry_points_reaching_stubs(const std::string& path);
 
 // "a -> b -> c"
@@ -42,7 +43,8 @@ std::string path_text(const Reach& reach);
 // Whether a name of the server's is a hook variable that this host never calls.
 bool is_idle_hook(const std::string& name);
 
-// Prints a report for each module on standard output, as JSON if asked. Returns the exit status: 0 when all are good.
+// Prints a report for each module on standard output, as JSON if asked. Returns the exit status: 0 when all are
+// good.
 int check_modules(const std::vector<std::string>& modules, bool as_json);
 
 }  // namespace bgw

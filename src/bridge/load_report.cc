@@ -1,7 +1,7 @@
 // Reports about modules while the postmaster preloads them; entered by it alone, before it has children.
 //
-// The texts are made by C++ code that raises nothing and kept in static storage, so that ereport() finds no object of
-// automatic storage above it.
+// The texts are made by C++ code that raises nothing and kept in static storage, so that ereport() finds no
+// object of automatic storage above it.
 #include "bridge/load_report.hpp"
 
 #include <dlfcn.h>
@@ -82,9 +82,10 @@ void collect_changed() noexcept {
 void report_reached_stubs(const char* path) {
   collect_lines(path);
   for (const Line& line : lines)
-    ereport(WARNING, (errmsg("\"%s\" of library \"%s\" can reach functions that are not available outside the server",
-                             line.entry_point.c_str(), path),
-                      errdetail_internal("%s", line.detail.c_str())));
+    ereport(WARNING,
+            (errmsg("\"%s\" of library \"%s\" can reach functions that are not available outside the server",
+                    line.entry_point.c_str(), path),
+             errdetail_internal("%s", line.detail.c_str())));
 }
 
 void remember_idle_hooks() {
@@ -94,6 +95,6 @@ void remember_idle_hooks() {
 void report_idle_hooks(const char* path) {
   collect_changed();
   if (!changed.empty())
-    ereport(LOG, (errmsg("hooks that library \"%s\" has installed are never called outside the server: %s", path,
-                         changed.c_str())));
+    ereport(LOG, (errmsg("hooks that library \"%s\" has installed are never called outside the server: %s",
+                         path, changed.c_str())));
 }

@@ -1,8 +1,10 @@
-// Following calls through a module's own code and data, breadth first, so that each path found is a shortest one.
+// Following calls through a module's own code and data, breadth first, so that each path found is a shortest
+// one.
 //
-// The graph's nodes are places: a function, or an object of data whose relocations point at functions. Too much is
-// followed rather than too little: an address that is taken counts as a call, both sides of every branch are read, an
-// object of unknown size lasts until the next place that code refers to. What a module computes at run time is not seen.
+// The graph's nodes are places: a function, or an object of data whose relocations point at functions. Too much
+// is followed rather than too little: an address that is taken counts as a call, both sides of every branch are
+// read, an object of unknown size lasts until the next place that code refers to. What a module computes at run
+// time is not seen.
 #include "bridge/module_calls.hpp"
 
 #include <algorithm>
@@ -46,8 +48,8 @@ class Graph {
 
   const std::map<std::string, const ElfSymbol*>& exported() const { return exported_; }
 
-  // Whether this looks like a worker's entry function: the module speaks of it by name elsewhere than in itself, and does
-  // not call it. Its own name in its own code is only what error reports give as their place.
+  // Whether this looks like a worker's entry function: the module speaks of it by name elsewhere than in
+  // itself, and does not call it. Its own name in its own code is only what error reports give as their place.
   bool is_named_and_not_called(const ElfSymbol& symbol) const {
     if (auto callers = callers_.find(symbol.address); callers != callers_.end())
       for (std::uint64_t caller : callers->second)
@@ -67,7 +69,8 @@ class Graph {
   }
 
   void follow(EntryPoint& entry, std::uint64_t start, const std::function<bool(const std::string&)>& wanted,
-              const std::function<bool(const std::string&)>& never_called, std::set<std::string>& idle_hooks) const {
+              const std::function<bool(const std::string&)>& never_called,
+              std::set<std::string>& idle_hooks) const {
     std::map<std::uint64_t, std::uint64_t> reached_from{{start, start}};
     std::set<std::string> found;
     std::deque<std::uint64_t> todo{start};
@@ -109,8 +112,8 @@ class Graph {
     return callers != callers_.end() && callers->second.size() == 1 && callers->second.contains(function);
   }
 
-  // Whether constants of one function cover the whole of the text, each at a place where it fits. Pieces shorter than
-  // four bytes count at the end only: they fit anywhere.
+  // Whether constants of one function cover the whole of the text, each at a place where it fits. Pieces
+  // shorter than four bytes count at the end only: they fit anywhere.
   static bool is_pieced_together(const std::string& name, const std::vector<std::string>& constants) {
     const std::size_t length = name.size();
     std::vector<bool> covered(length, false);
@@ -166,7 +169,8 @@ class Graph {
     std::uint64_t end = section->address + section->size;
     // A place inside an object whose size is known lasts as long as that; else until the next place spoken of.
     auto object = object_sizes_.upper_bound(node);
-    const bool known = object != object_sizes_.begin() && std::prev(object)->first + std::prev(object)->second > node;
+    const bool known =
+        object != object_sizes_.begin() && std::prev(object)->first + std::prev(object)->second > node;
     if (known)
       end = std::prev(object)->first + std::prev(object)->second;
     else if (auto next = object_starts_.upper_bound(node); next != object_starts_.end())
@@ -187,7 +191,8 @@ class Graph {
     return text;
   }
 
-  std::vector<std::string> path_to(std::uint64_t node, const std::map<std::uint64_t, std::uint64_t>& reached_from,
+  std::vector<std::string> path_to(std::uint64_t node,
+                                   const std::map<std::uint64_t, std::uint64_t>& reached_from,
                                    const std::string& last) const {
     std::vector<std::string> path{last};
     for (;;) {
@@ -212,7 +217,8 @@ class Graph {
 
 }  // namespace
 
-Result<ModuleCalls> follow_module_calls(const ElfFile& file, const std::function<bool(const std::string&)>& wanted,
+Result<ModuleCalls> follow_module_calls(const ElfFile& file,
+                                        const std::function<bool(const std::string&)>& wanted,
                                         const std::function<bool(const std::string&)>& never_called) {
   auto reader = CodeReader::make(file);
   if (!reader) return reader.error();
@@ -223,7 +229,8 @@ Result<ModuleCalls> follow_module_calls(const ElfFile& file, const std::function
   if (auto init = exported.find("_PG_init"); init != exported.end()) starts.push_back(init->second);
   for (const auto& [name, symbol] : exported)
     if (symbol->function && name.size() >= 4 && name != "_PG_init" && name != "Pg_magic_func" &&
-        !name.starts_with("pg_finfo_") && !exported.contains("pg_finfo_" + name) && graph.is_named_and_not_called(*symbol))
+        !name.starts_with("pg_finfo_") && !exported.contains("pg_finfo_" + name) &&
+        graph.is_named_and_not_called(*symbol))
       starts.push_back(symbol);
 
   ModuleCalls calls;

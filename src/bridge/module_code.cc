@@ -1,9 +1,11 @@
-// Reading machine code for what it refers to, by capstone, one function at a time from its first byte to its last.
+// Reading machine code for what it refers to, by capstone, one function at a time from its first byte to its
+// last.
 //
-// Registers are followed within a straight run of code, just far enough to see three things: an address that is put
-// together by two instructions (aarch64), a load from the global offset table, and a function's address that is stored
-// into an imported variable, which is how a hook is installed. What is not understood loses the register's value, never
-// a reference: at worst a hook is taken for an ordinary address. No code of the module is run.
+// Registers are followed within a straight run of code, just far enough to see three things: an address that is
+// put together by two instructions (aarch64), a load from the global offset table, and a function's address
+// that is stored into an imported variable, which is how a hook is installed. What is not understood loses the
+// register's value, never a reference: at worst a hook is taken for an ordinary address. No code of the module
+// is run.
 #include "bridge/module_code.hpp"
 
 #include <capstone/capstone.h>
@@ -170,7 +172,8 @@ class Reading {
           use(value);
       }
     }
-    if (detail.op_count > 0 && detail.operands[0].type == X86_OP_REG) target = whole_x86(detail.operands[0].reg);
+    if (detail.op_count > 0 && detail.operands[0].type == X86_OP_REG)
+      target = whole_x86(detail.operands[0].reg);
     const bool copies = instruction.id == X86_INS_MOV || instruction.id == X86_INS_LEA;
     after(instruction, result, copies ? target : 0, copies, whole_x86, x86_survives_call);
     if (instruction.id == X86_INS_JMP || in_group(instruction, CS_GRP_RET)) forget_all();
@@ -224,8 +227,9 @@ class Reading {
         if (has_second && detail.operands[1].type == ARM64_OP_MEM) {
           const Value base = held(whole(detail.operands[1].mem.base));
           if (base.kind == Value::Kind::page) {
-            result = read_place(base.number + static_cast<std::uint64_t>(std::int64_t{detail.operands[1].mem.disp}),
-                                first >= ARM64_REG_Q0 && first <= ARM64_REG_Q31 ? 16 : 8);
+            result =
+                read_place(base.number + static_cast<std::uint64_t>(std::int64_t{detail.operands[1].mem.disp}),
+                           first >= ARM64_REG_Q0 && first <= ARM64_REG_Q31 ? 16 : 8);
             copies = true;
           }
         }
@@ -284,7 +288,8 @@ class Reading {
   Value take_address(std::uint64_t place) {
     return {.kind = Value::Kind::address, .number = place, .reference = add("", place), .symbol = {}};
   }
-  // A load from a place of the module: from the offset table a symbol's address, else data, perhaps a table of pointers.
+  // A load from a place of the module: from the offset table a symbol's address, else data, perhaps a table of
+  // pointers.
   std::optional<Value> read_place(std::uint64_t place, std::size_t size) {
     auto relocation = file_.relocations().find(place);
     if (relocation != file_.relocations().end() && !relocation->second.symbol.empty()) {
@@ -297,11 +302,11 @@ class Reading {
     return std::nullopt;
   }
 
-  // Brings the registers up to date: `target` holds `result`, whatever else was written is unknown. An address that an
-  // instruction reads in any other way than by copying it or storing it is used.
+  // Brings the registers up to date: `target` holds `result`, whatever else was written is unknown. An address
+  // that an instruction reads in any other way than by copying it or storing it is used.
   template <class Whole, class Survives>
-  void after(const cs_insn& instruction, const std::optional<Value>& result, unsigned target, bool followed, Whole whole,
-             Survives survives) {
+  void after(const cs_insn& instruction, const std::optional<Value>& result, unsigned target, bool followed,
+             Whole whole, Survives survives) {
     cs_regs read, written;
     std::uint8_t read_count = 0, written_count = 0;
     if (capstone_.registers(handle_, &instruction, read, &read_count, written, &written_count) != 0) {

@@ -20,8 +20,8 @@ struct CodeReference {
 
 struct FunctionCode {
   std::vector<CodeReference> references;
-  // Constants of at least one byte that the function loads or stores, in order: the pieces that a compiler makes of a
-  // short text which is copied.
+  // Constants of at least one byte that the function loads or stores, in order: the pieces that a compiler
+  // makes of a short text which is copied.
   std::vector<std::string> constants;
 };
 

@@ -1,5 +1,5 @@
-// Reading a shared library's file without loading it: the file is mapped, and nothing of it is run. Stateless but for
-// the mapping; may be used by any process, not by signal handlers.
+// Reading a shared library's file without loading it: the file is mapped, and nothing of it is run. Stateless
+// but for the mapping; may be used by any process, not by signal handlers.
 #include "port/elf_file.hpp"
 
 #include <elf.h>
@@ -100,16 +100,17 @@ Result<void> ElfFile::read(const std::string& path) {
 
   for (std::size_t i = 0; i < header->e_shnum; i++) {
     const Elf64_Shdr& section = table[i];
-    const bool no_place = section.sh_type == SHT_NOBITS && (section.sh_flags & SHF_TLS);  // .tbss overlaps others
+    const bool no_place =
+        section.sh_type == SHT_NOBITS && (section.sh_flags & SHF_TLS);  // .tbss overlaps others
     if ((section.sh_flags & SHF_ALLOC) && !no_place) {
       const bool in_file = section.sh_type != SHT_NOBITS && at<char>(section.sh_offset, section.sh_size);
-      sections_.push_back({.name = string_at(names + section.sh_name),
-                           .address = section.sh_addr,
-                           .size = section.sh_size,
-                           .bytes = in_file ? reinterpret_cast<const unsigned char*>(base_ + section.sh_offset)
-                                            : nullptr,
-                           .code = (section.sh_flags & SHF_EXECINSTR) != 0,
-                           .writable = (section.sh_flags & SHF_WRITE) != 0});
+      sections_.push_back(
+          {.name = string_at(names + section.sh_name),
+           .address = section.sh_addr,
+           .size = section.sh_size,
+           .bytes = in_file ? reinterpret_cast<const unsigned char*>(base_ + section.sh_offset) : nullptr,
+           .code = (section.sh_flags & SHF_EXECINSTR) != 0,
+           .writable = (section.sh_flags & SHF_WRITE) != 0});
     }
     if (section.sh_link >= header->e_shnum) continue;
     const std::size_t strings = table[section.sh_link].sh_offset;
@@ -125,7 +126,9 @@ Result<void> ElfFile::read(const std::string& path) {
         const int binding = ELF64_ST_BIND(entry.st_info);
         const bool defined = entry.st_shndx != SHN_UNDEF;
         // Those that begin with a dollar sign mark what a section holds, on aarch64.
-        if (name.empty() || name[0] == '$' || type == STT_SECTION || type == STT_FILE || (binding == STB_LOCAL && !defined)) continue;
+        if (name.empty() || name[0] == '$' || type == STT_SECTION || type == STT_FILE ||
+            (binding == STB_LOCAL && !defined))
+          continue;
         symbols_.push_back({.name = std::move(name),
                             .address = defined ? entry.st_value : 0,
                             .size = entry.st_size,
@@ -166,8 +169,8 @@ Result<void> ElfFile::read(const std::string& path) {
   return {};
 }
 
-// The packed form: an even word is a place; an odd one says by its other 63 bits which of the words that follow are
-// places, too. The address stands in the place itself.
+// The packed form: an even word is a place; an odd one says by its other 63 bits which of the words that follow
+// are places, too. The address stands in the place itself.
 void ElfFile::read_packed_relocations(const std::uint64_t* words, std::size_t count) {
   const auto add = [this](std::uint64_t place) {
     if (const unsigned char* content = bytes(place, sizeof(std::uint64_t)))

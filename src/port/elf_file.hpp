@@ -1,7 +1,8 @@
-// A shared library's file, read without loading it: symbols, relocations, libraries it needs, where its functions begin.
+// A shared library's file, read without loading it: symbols, relocations, libraries it needs, where its
+// functions begin.
 //
-// 64-bit little-endian files only, which is what the supported machines have. Everything read is checked against the
-// file's size, so a damaged file gives fewer answers or an Error, never a crash.
+// 64-bit little-endian files only, which is what the supported machines have. Everything read is checked
+// against the file's size, so a damaged file gives fewer answers or an Error, never a crash.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,7 @@ struct ElfSymbol {
 
 // What the loader writes into one word: the address of a symbol, or of a place in the library itself.
 struct ElfRelocation {
-  std::string symbol;        // empty: the library's own `address`
+  std::string symbol;  // empty: the library's own `address`
   std::uint64_t address = 0;
 };
 
@@ -54,7 +55,8 @@ class ElfFile {
   bool has_own_search_path() const { return has_own_search_path_; }  // DT_RPATH or DT_RUNPATH
   const std::map<std::uint64_t, ElfRelocation>& relocations() const { return relocations_; }  // by place
   const std::vector<ElfSection>& sections() const { return sections_; }  // those that are loaded
-  // Where functions begin, ascending: from the symbols, and from the unwind table, which a stripped file has too.
+  // Where functions begin, ascending: from the symbols, and from the unwind table, which a stripped file has
+  // too.
   const std::vector<std::uint64_t>& function_starts() const { return function_starts_; }
 
   const ElfSection* section_of(std::uint64_t address) const;

@@ -1,4 +1,5 @@
-// Property: whatever bytes a module's file has, reading it and following its code ends, with an answer or an Error.
+// Property: whatever bytes a module's file has, reading it and following its code ends, with an answer or an
+// Error.
 #include "bridge/module_calls.hpp"
 
 #include <gmock/gmock.h>
@@ -31,8 +32,8 @@ TEST(ModuleCallsTest, HooksAreSetApart) {
   ASSERT_EQ(calls->entry_points.size(), 1u);
   EXPECT_EQ(calls->entry_points[0].name, "_PG_init");
   EXPECT_TRUE(calls->entry_points[0].reaches.empty());
-  EXPECT_THAT(calls->idle_hooks, testing::ElementsAre("ExecutorEnd_hook", "ExecutorFinish_hook", "ExecutorRun_hook",
-                                                      "ExecutorStart_hook"));
+  EXPECT_THAT(calls->idle_hooks, testing::ElementsAre("ExecutorEnd_hook", "ExecutorFinish_hook",
+                                                      "ExecutorRun_hook", "ExecutorStart_hook"));
 
   // Were the hooks called, the functions behind them would be reached.
   auto called = bgw::follow_module_calls(
@@ -45,8 +46,8 @@ TEST(ModuleCallsTest, HooksAreSetApart) {
     EXPECT_EQ(reach.path.front(), "_PG_init");
     EXPECT_EQ(reach.path.back(), reach.name);
   }
-  EXPECT_THAT(names, testing::ElementsAre("standard_ExecutorEnd", "standard_ExecutorFinish", "standard_ExecutorRun",
-                                          "standard_ExecutorStart"));
+  EXPECT_THAT(names, testing::ElementsAre("standard_ExecutorEnd", "standard_ExecutorFinish",
+                                          "standard_ExecutorRun", "standard_ExecutorStart"));
 }
 
 TEST(ModuleCallsTest, WhatIsNoLibraryIsAnError) {
@@ -59,7 +60,8 @@ TEST(ModuleCallsTest, WhatIsNoLibraryIsAnError) {
 
 TEST(ModuleCallsTest, DamagedFiles) {
   const char* given = std::getenv("BGW_TEST_SEED");
-  const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+  const unsigned seed =
+      given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
   SCOPED_TRACE("BGW_TEST_SEED=" + std::to_string(seed));
   std::mt19937 random(seed);
   std::ifstream in(packaged, std::ios::binary);
