@@ -109,7 +109,8 @@ def test_connected_it_is_woken(space):
 
 @shows({"H-13": r"w\|"})
 def test_interrupts_end_the_waits(space):
-    dynamic(space, "interrupt", also="jk")
+    # Whether k is started before its registrant is gone is chance, in the server too.
+    dynamic(space, "interrupt", ignore=("k",), postmaster=False)
 
 
 @shows({"H-14": r"type:|postmaster's|after its end"})
