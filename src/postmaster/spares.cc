@@ -46,9 +46,6 @@ namespace bgw {
 namespace {
 
 constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is made when one died on its own
-// From a start to the next fork while more than half of the spares are left: the worker just started wants the
-// processor more.
-constexpr std::chrono::milliseconds kRefillDelay{1};
 constexpr int kMostRequested = 32;            // spares on their way at the same time
 constexpr std::chrono::seconds kPatience{1};  // with a fork server that was asked and says nothing
 constexpr std::chrono::milliseconds kStrayDelay{100};
@@ -251,10 +248,7 @@ void Postmaster::refill(SparePool& pool) {
     int taken = static_cast<int>(std::min<std::size_t>(registry_.startable(pool.database), kMostRequested));
     ask_for_spares(pool, spare_worker_processes + taken - coming);
   };
-  if (pool.waiting.size() * 2 <= wanted)
-    loop_.call_soon(std::move(refill));
-  else
-    loop_.call_after(kRefillDelay, std::move(refill));
+  loop_.call_soon(std::move(refill));
 }
 
 void Postmaster::pause_refill() {
