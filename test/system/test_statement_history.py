@@ -71,8 +71,9 @@ WHERE = pytest.mark.parametrize("where", ["server", "host"])
 def test_differences_are_stored(space, where):
     """Every call is stored once; counters are never reset; the worker's own statements are left out; the text is there."""
     place = Place(space, where).start()
-    place.sql("CREATE EXTENSION pg_stat_statements")
+    # The library counts from the start on; the extension is what the worker in the server waits for.
     place.sql("SELECT 'before the first snapshot' AS early")
+    place.sql("CREATE EXTENSION pg_stat_statements")
     place.start_worker()
     place.wait_snapshots()
     for _ in range(5):
