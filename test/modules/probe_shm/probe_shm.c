@@ -165,7 +165,11 @@ probe_shm_partner_main(Datum arg)
 	out = shm_mq_attach((shm_mq *) out, seg, NULL);
 	shm_mq_send(out, 8, "greeting", false, true);
 	if (shared->behaviour == LEAVE)
+	{
+		/* not before the other side has seen it there */
+		BarrierArriveAndWait(&shared->barrier, PG_WAIT_EXTENSION);
 		proc_exit(0);
+	}
 	if (shared->area != 0)
 	{
 		dsa_area   *area = dsa_attach(shared->area);
@@ -222,7 +226,9 @@ talk(int behaviour)
 	expect(in, "first");
 	if (behaviour == LEAVE)
 	{
+		BarrierArriveAndWait(&shared->barrier, PG_WAIT_EXTENSION);
 		expect(in, "then");
+		WaitForBackgroundWorkerShutdown(handle);	/* it leaves one queue after the other */
 		SAY("send: %s", result_name(shm_mq_send(out, 5, "hello", false, true)));
 		dsm_detach(seg);
 		return;
