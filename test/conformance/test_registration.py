@@ -52,6 +52,7 @@ def test_names(space):
     def during(daemon):
         daemon.log.wait_for(r'background worker "" \(PID \d+\) exited')
         daemon.log.wait_for(r'background worker "first" \(PID \d+\) exited')
+        daemon.log.wait_for(r'background worker "w" \(PID \d+\) exited')
 
     agree(run_both(space, "probe", "w return notype; x return noname notype; same proc_exit:1 type=first; "
                    "same idle type=second", r"probe: idle", during=during, ignore=("x",), apart=True))

@@ -60,9 +60,9 @@ def test_killed_fork_server(space):
         os.kill(pid, signal.SIGTERM)  # each ends with code 1 and comes back at once
     before = all_run(host, other_than=before)
     for _ in range(3):
-        server = wait_until(lambda: helper(host, "fork server"), what="a new fork server")[0]
         for pid in running(host).values():
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGTERM)  # more than there are spares: a fork server is wanted
+        server = wait_until(lambda: helper(host, "fork server"), what="a new fork server")[0]
         os.kill(server, signal.SIGKILL)
         wait_until(lambda: server not in helper(host, "fork server"), what="its end")
     all_run(host, other_than=before)
