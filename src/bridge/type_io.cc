@@ -87,7 +87,8 @@ inline bool read_time(const char* text, std::size_t len, int64* usec, std::size_
   std::size_t at = 8;
   if (at < len && text[at] == '.') {
     int places = 0;
-    for (at++; at < len && digit(text[at]); at++, places++) fraction = fraction * 10 + (text[at] - '0');
+    for (at++; at < len && digit(text[at]) && places <= 6; at++, places++)
+      fraction = fraction * 10 + (text[at] - '0');
     if (places == 0 || places > 6) return false;
     for (; places < 6; places++) fraction *= 10;
   }
