@@ -1,10 +1,11 @@
 // What a careful client gets without bgworkerd: BEGIN, the statement, COMMIT, one after the other on one libpq
 // connection. Prints "bench bare_libpq_transaction VALUE us".
 //
-// usage: bare_libpq CONNINFO ROUNDS STATEMENT [--setup SQL] [--argument] [--savepoints] [--warmup N]
+// usage: bare_libpq CONNINFO ROUNDS STATEMENT [--setup SQL] [--argument] [--savepoints] [--together] [--warmup N]
 //
 // --argument: the statement has a parameter $1, the round's number, and is prepared once. --savepoints: one
-// transaction for all rounds, each statement between SAVEPOINT and RELEASE.
+// transaction for all rounds, each statement between SAVEPOINT and RELEASE. --together: one transaction for all
+// rounds, and nothing between the statements.
 #include <libpq-fe.h>
 
 #include <chrono>
@@ -30,7 +31,7 @@ bool run(PGconn* connection, const char* statement) {
 struct Options {
   const char* statement = "";
   const char* setup = "";
-  bool argument = false, savepoints = false;
+  bool argument = false, savepoints = false, together = false;
   int rounds = 1, warmup = 200;
 };
 
@@ -46,6 +47,7 @@ bool one_round(PGconn* connection, const Options& options, int round) {
   if (options.savepoints)
     return run(connection, "SAVEPOINT s") && one_statement(connection, options, round) &&
            run(connection, "RELEASE s");
+  if (options.together) return one_statement(connection, options, round);
   return run(connection, "BEGIN") && one_statement(connection, options, round) && run(connection, "COMMIT");
 }
 
@@ -61,6 +63,8 @@ int main(int argc, char** argv) {
       options.argument = true;
     } else if (std::strcmp(argv[i], "--savepoints") == 0) {
       options.savepoints = true;
+    } else if (std::strcmp(argv[i], "--together") == 0) {
+      options.together = true;
     } else if (std::strcmp(argv[i], "--setup") == 0 && i + 1 < argc) {
       options.setup = argv[++i];
     } else if (std::strcmp(argv[i], "--warmup") == 0 && i + 1 < argc) {
@@ -79,7 +83,8 @@ int main(int argc, char** argv) {
   if (options.argument && !good(connection, PQprepare(connection, "measured", options.statement, 1, &int4),
                                 options.statement))
     return 1;
-  if (options.savepoints && !run(connection, "BEGIN")) return 1;
+  const bool one_transaction = options.savepoints || options.together;
+  if (one_transaction && !run(connection, "BEGIN")) return 1;
   for (int i = 0; i < options.warmup; i++)
     if (!one_round(connection, options, i)) return 1;
   auto start = std::chrono::steady_clock::now();
@@ -87,7 +92,7 @@ int main(int argc, char** argv) {
     if (!one_round(connection, options, options.warmup + i)) return 1;
   std::chrono::duration<double, std::micro> elapsed = std::chrono::steady_clock::now() - start;
   std::printf("bench bare_libpq_transaction %.3f us\n", elapsed.count() / options.rounds);
-  if (options.savepoints && !run(connection, "COMMIT")) return 1;
+  if (one_transaction && !run(connection, "COMMIT")) return 1;
   PQfinish(connection);
   return 0;
 }

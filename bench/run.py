@@ -52,6 +52,12 @@ SPI_ROWS = [
      "warmup": 20},
     {"name": "savepoints", "title": "INSERT in a subtransaction each", "savepoints": "on", "argument": "on",
      "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 5000},
+    {"name": "together", "title": "INSERT, one of 5,000 in a transaction", "together": "on", "argument": "on",
+     "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 5000,
+     "host_without": {"bgworkerd.statement_savepoints": "off"}, "without_title": "without statement savepoints"},
+    {"name": "readers", "title": "SELECT by key, one of 5,000 in a transaction", "together": "on", "argument": "on",
+     "query": "SELECT t FROM bench_t WHERE id = $1 % 10000", "setup": TABLE, "rounds": 5000,
+     "host_without": {"bgworkerd.statement_savepoints": "off"}, "without_title": "without statement savepoints"},
     {"name": "batch", "title": "INSERT, batches of 1000, per row", "batch": 1000, "libpq_rounds": 5000, "argument": "on",
      "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 50,
      "warmup": 5},
@@ -71,10 +77,10 @@ class Bench:
     def in_server(self, measure, **settings):
         return self.within(lambda space, more: space.postgres(settings=more), measure, **settings)
 
-    def in_host(self, measure, **settings):
+    def in_host(self, measure, host_settings=None, **settings):
         def make(space, more):
             server = space.postgres(name="upstream").start()
-            return space.host(settings=more, upstream=server)
+            return space.host(settings={**more, **(host_settings or {})}, upstream=server)
         return self.within(make, measure, **settings)
 
     def within(self, make, measure, **settings):
@@ -116,7 +122,8 @@ class Bench:
 
     def spi(self, row):
         """One row of SPI_ROWS: beside a bare libpq loop and beside SPI in the server, and the memory it took."""
-        settings = {key: row[key] for key in ("query", "setup", "read_only", "argument", "savepoints", "batch", "warmup", "rounds")
+        settings = {key: row[key] for key in ("query", "setup", "read_only", "argument", "savepoints", "together", "batch", "warmup",
+                                           "rounds")
                     if key in row}
         memory = {"host": [], "server": []}
 
@@ -131,7 +138,7 @@ class Bench:
             space = harness.Space("bench")
             try:
                 server = space.postgres(name="upstream").start()
-                more = [word for flag in ("argument", "savepoints") if row.get(flag) == "on" for word in [f"--{flag}"]]
+                more = [word for flag in ("argument", "savepoints", "together") if row.get(flag) == "on" for word in [f"--{flag}"]]
                 for option in ("setup", "warmup"):
                     if option in row:
                         more += [f"--{option}", str(row[option])]
@@ -145,6 +152,10 @@ class Bench:
                     lambda: self.in_host(measure("host"), mode="spi", **settings),
                     lambda: self.in_server(measure("server"), mode="spi", **settings),
                     floor=("bare libpq", libpq, row.get("libpq_target", "-")))
+        if "host_without" in row:
+            self.figure(row["title"], "us", "-", lambda: self.in_host(measure("host"), mode="spi", **settings),
+                        lambda: self.in_host(measure("host"), mode="spi", host_settings=row["host_without"], **settings),
+                        reference_name=row["without_title"])
         if "memory_target" in row:
             pairs = [h / s for h, s in zip(memory["host"], memory["server"])]
             memory_row = {"figure": row["title"] + ", memory", "unit": "MB", "reference": "server",
@@ -171,10 +182,10 @@ class Bench:
         return hosts
 
     def head(self):
-        print(f"{'figure':<44} {'against':<12} {'reference':>12} {'host':>12} {'ratio':>7} {'min..max':>13} {'target':>7}")
+        print(f"{'figure':<44} {'against':<28} {'reference':>12} {'host':>12} {'ratio':>7} {'min..max':>13} {'target':>7}")
 
     def show(self, row):
-        print(f"{row['figure']:<44} {row['reference']:<12} {row['reference_value']:>9.1f} {row['unit']:<2} "
+        print(f"{row['figure']:<44} {row['reference']:<28} {row['reference_value']:>9.1f} {row['unit']:<2} "
               f"{row['host_value']:>9.1f} {row['unit']:<2} {row['ratio']:>7.2f} "
               f"{row['ratio_min']:>5.2f}..{row['ratio_max']:<5.2f}  {row['target']:>7}", flush=True)
 

@@ -60,6 +60,7 @@ static char *setup;
 static bool read_only;
 static bool argument;
 static bool savepoints;
+static bool together;
 static int	batch;
 static int	warmup;
 static char *database;
@@ -146,6 +147,8 @@ _PG_init(void)
 	DefineCustomBoolVariable("bench_worker.savepoints",
 							 "One transaction for all rounds, each in a subtransaction of its own.", NULL, &savepoints,
 							 false, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("bench_worker.together", "One transaction for all rounds, each a statement of it.", NULL,
+							 &together, false, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("bench_worker.batch", "Rows of a batch that is one round of the spi measurement; 0: no batch.",
 							NULL, &batch, 0, 0, MAX_ROUNDS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("bench_worker.warmup", "Rounds of the spi measurement that do not count.", NULL, &warmup,
@@ -325,6 +328,11 @@ one_round(int round)
 		CurrentResourceOwner = owner;
 		return;
 	}
+	if (together)
+	{
+		one_statement(round);
+		return;
+	}
 	begin();
 	if (batch > 0)
 		one_batch(round);
@@ -368,7 +376,7 @@ bench_spi_main(Datum arg)
 	commit();
 	before = peak_memory();
 	elog(LOG, "bench connected %d pid", MyProcPid);
-	if (savepoints)
+	if (savepoints || together)
 		begin();
 	for (int i = 0; i < warmup; i++)
 		one_round(i);
@@ -377,7 +385,7 @@ bench_spi_main(Datum arg)
 		one_round(warmup + i);
 	elog(LOG, "bench spi_transaction %.3f us", (now_ns() - start) / 1e3 / rounds / Max(batch, 1));
 	elog(LOG, "bench spi_memory %.3f MB", (peak_memory() - before) / 1024.0);
-	if (savepoints)
+	if (savepoints || together)
 		commit();
 	proc_exit(0);
 }

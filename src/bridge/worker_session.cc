@@ -25,6 +25,7 @@ extern "C" {
 #include "bridge/server_message.hpp"
 #include "bridge/worker_session.hpp"
 #include "bridge/worker_session_internal.hpp"
+#include "utils/guc_internal.hpp"
 
 namespace bgw {
 
@@ -71,6 +72,7 @@ Request make_request(const BgwRun* run) {
 
 Step start_step(const BgwRun* run, Start start) noexcept {
   CriticalScope critical;
+  session->set_statement_savepoints(statement_savepoints);
   switch (start) {
     case Start::run:
       return session->execute(make_request(run));
@@ -89,6 +91,7 @@ Step start_step(const BgwRun* run, Start start) noexcept {
 
 Step start_batch(const BgwRun* run, int rows, const char* const* values) noexcept {
   CriticalScope critical;
+  session->set_statement_savepoints(statement_savepoints);
   std::vector<std::vector<std::optional<std::string>>> batch(static_cast<std::size_t>(rows));
   for (auto& row : batch) {
     row.reserve(static_cast<std::size_t>(run->nargs));

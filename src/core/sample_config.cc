@@ -42,6 +42,7 @@ constexpr const char* after_bindir = R"conf(
                                         # (change requires restart)
 #bgworkerd.prepare_threshold = 2        # the run of a statement at which it is prepared on the
                                         # upstream; 0 = never, for transaction poolers
+#bgworkerd.statement_savepoints = on    # an error that a worker catches leaves its transaction usable
 #bgworkerd.upstream_timeout = 30s       # how long a connected upstream may be silent before it counts
                                         # as gone; 0 = as long as the network lets it
 #bgworkerd.wake_channels = ''           # NOTIFY channels that every worker's session listens on,

@@ -147,7 +147,7 @@ class Session {
   // Statements that follow every BEGIN in its packet: behind a pooler in transaction mode, where nothing that is
   // set for the session stays.
   void set_preamble(std::vector<std::string> statements) { preamble_ = std::move(statements); }
-  // Whether a failed statement leaves the transaction usable; tests and measurements switch it off.
+  // Whether a failed statement leaves the transaction usable; in effect from the next statement on.
   void set_statement_savepoints(bool on) { statement_savepoints_ = on; }
   void set_prepare_threshold(int threshold) { cache_.set_threshold(threshold); }
 

@@ -39,6 +39,7 @@ extern int spare_worker_processes;  // spare_worker_processes: how many are kept
 extern char* host_user;          // user: who the host runs as when started as root
 extern int upstream_timeout;     // bgworkerd.upstream_timeout, ms: silence after which the upstream is gone; 0: never
 extern int prepare_threshold;    // bgworkerd.prepare_threshold: the execution that is prepared; 0: never
+extern bool statement_savepoints; // bgworkerd.statement_savepoints: a failed statement leaves its transaction usable
 extern char* role_string;        // role: what SET ROLE has set
 extern char* wake_channels;      // bgworkerd.wake_channels: comma-separated channel names
 

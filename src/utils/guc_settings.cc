@@ -39,6 +39,7 @@ char* embedded_bindir = nullptr;
 char* host_user = nullptr;
 char* wake_channels = nullptr;
 int prepare_threshold = 2;
+bool statement_savepoints = true;
 int upstream_timeout = 30000;
 
 // Settings of which only the value counts.
@@ -195,6 +196,12 @@ config_bool bgw_bool_settings[] = {
              .group = ERROR_HANDLING_OPTIONS,
              .short_desc = "Reinitialize the host after a worker crashes."},
      .variable = &restart_after_crash,
+     .boot_val = true},
+    {.gen = {.name = "bgworkerd.statement_savepoints",
+             .context = PGC_USERSET,
+             .group = CUSTOM_OPTIONS,
+             .short_desc = "Let a caught error leave the transaction usable, by a savepoint before each statement."},
+     .variable = &statement_savepoints,
      .boot_val = true},
     {.gen = {.name = "exit_on_error",
              .context = PGC_USERSET,

@@ -96,6 +96,17 @@ def test_partial_rows(space):
     run(space, "partial")
 
 
+@shows({"X-04": r"probe_caught|rows 0|commit|table left"})
+def test_caught_error(space):
+    run(space, "caught")
+
+
+@shows({"X-04": r"division by zero|rows 0"})
+@differs("X-04c", r"VALUES \([23]\)|commit|table left|without waiting|  0\.|still active|WARNING")
+def test_caught_error_without_savepoints(space):
+    run(space, "caught", settings={"bgworkerd.statement_savepoints": "off"})
+
+
 @shows({"X-04": r"SELECT 1 ->"})
 @differs("X-04b", r"export_snapshot|  0\.1 = t|finish")
 def test_exported_snapshot(space):

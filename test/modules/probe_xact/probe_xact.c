@@ -198,6 +198,38 @@ do_partial(const char *argument)
 	commit();
 }
 
+/* What a caught error leaves of its transaction: of one's own level, of a subtransaction, and of what comes after. */
+static void
+do_caught(const char *argument)
+{
+	MemoryContext caller;
+	ResourceOwner owner;
+
+	begin();
+	attempt("SELECT 1 / 0");
+	execute("CREATE TABLE probe_caught (i int)");
+	caller = CurrentMemoryContext;
+	owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	execute("INSERT INTO probe_caught VALUES (1)");
+	attempt("INSERT INTO probe_caught SELECT 1 / 0");
+	attempt("INSERT INTO probe_caught VALUES (2)");
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	SAY("rows %s", value_of("SELECT count(*) FROM probe_caught"));
+	attempt("INSERT INTO probe_caught SELECT 1 / 0");
+	attempt("INSERT INTO probe_caught VALUES (3)");
+	SPI_finish();
+	PopActiveSnapshot();
+	probe_attempt("commit", CommitTransactionCommand);
+	AbortCurrentTransaction();
+	begin();
+	SAY("table left %s", value_of("SELECT count(*) FROM pg_class WHERE relname = 'probe_caught'"));
+	commit();
+}
+
 static void
 do_export(const char *argument)
 {
@@ -926,6 +958,7 @@ static const ProbeAction actions[] = {
 	{"contexts", do_contexts},
 	{"left_connected", do_left_connected},
 	{"partial", do_partial},
+	{"caught", do_caught},
 	{"export", do_export},
 	{"clock", do_clock},
 	{"timeouts", do_timeouts},

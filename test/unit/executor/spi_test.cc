@@ -140,6 +140,33 @@ TEST_F(SpiTest, ErrorsKeepTheirFieldsAndGetContext) {
   end();
 }
 
+TEST_F(SpiTest, StatementSavepointsAreASetting) {
+  begin();
+  EXPECT_EQ(code_of("CREATE TABLE usable (a int)"), SPI_OK_UTILITY);
+  EXPECT_EQ(run("SELECT 1/0").sqlstate, "22012");
+  EXPECT_EQ(code_of("INSERT INTO usable VALUES (1)"), SPI_OK_INSERT);
+  end();
+
+  statement_savepoints = false;  // bgworkerd.statement_savepoints
+  begin();
+  EXPECT_EQ(run("SELECT 1/0").sqlstate, "22012");  // the first of its transaction, which is begun anew
+  EXPECT_EQ(code_of("INSERT INTO usable VALUES (2)"), SPI_OK_INSERT);
+  EXPECT_EQ(run("SELECT 1/0").sqlstate, "22012");
+  EXPECT_EQ(run("INSERT INTO usable VALUES (3)").sqlstate, "25P02");
+  SPI_finish();
+  PopActiveSnapshot();
+  Caught c = caught([](void*) { CommitTransactionCommand(); });
+  EXPECT_EQ(c.sqlstate, "25P02");
+  AbortCurrentTransaction();
+
+  statement_savepoints = true;
+  begin();
+  EXPECT_EQ(value("SELECT string_agg(a::text, ',') FROM usable"), "1");
+  EXPECT_EQ(run("SELECT 1/0").sqlstate, "22012");
+  EXPECT_EQ(code_of("DROP TABLE usable"), SPI_OK_UTILITY);
+  end();
+}
+
 TEST_F(SpiTest, ValuesAndAccessors) {
   begin();
   ASSERT_EQ(
