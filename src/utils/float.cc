@@ -256,7 +256,7 @@ UNARY(dround, FLOAT8, FLOAT8, std::rint(a))
 UNARY(dceil, FLOAT8, FLOAT8, std::ceil(a))
 UNARY(dfloor, FLOAT8, FLOAT8, std::floor(a))
 UNARY(dtrunc, FLOAT8, FLOAT8, std::trunc(a))
-UNARY(dsign, FLOAT8, FLOAT8, a > 0 ? 1.0 : a < 0 ? -1.0 : std::isnan(a) ? a : 0.0)
+UNARY(dsign, FLOAT8, FLOAT8, a > 0 ? 1.0 : a < 0 ? -1.0 : 0.0)  // not a number has the sign 0
 
 UNARY(ftod, FLOAT4, FLOAT8, a)
 Datum dtof(PG_FUNCTION_ARGS) {

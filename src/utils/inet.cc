@@ -135,7 +135,8 @@ int bitncmp(const unsigned char* l, const unsigned char* r, int n) {
   const int order = memcmp(l, r, static_cast<size_t>(n / 8));
   if (order != 0 || n % 8 == 0) return order;
   const int shift = 8 - n % 8;
-  return (l[n / 8] >> shift) - (r[n / 8] >> shift);
+  const int left = l[n / 8] >> shift, right = r[n / 8] >> shift;
+  return (left > right) - (left < right);
 }
 
 int bitncommon(const unsigned char* l, const unsigned char* r, int n) {

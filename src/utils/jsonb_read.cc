@@ -245,10 +245,11 @@ int compareJsonbContainers(JsonbContainer* a, JsonbContainer* b) {
       if (s == WJB_END_ARRAY || s == WJB_END_OBJECT) continue;
       if (x.type == y.type) {
         if (x.type == jbvArray) {
-          if (x.val.array.rawScalar != y.val.array.rawScalar)
-            order = x.val.array.rawScalar ? -1 : 1;
-          else if (x.val.array.nElems != y.val.array.nElems)
+          // The number of elements goes before all: an empty array sorts below a scalar, as documented.
+          if (x.val.array.nElems != y.val.array.nElems)
             order = x.val.array.nElems > y.val.array.nElems ? 1 : -1;
+          else if (x.val.array.rawScalar != y.val.array.rawScalar)
+            order = x.val.array.rawScalar ? -1 : 1;
         } else if (x.type == jbvObject) {
           if (x.val.object.nPairs != y.val.object.nPairs)
             order = x.val.object.nPairs > y.val.object.nPairs ? 1 : -1;

@@ -167,8 +167,10 @@ NumericVar rounded_up(const NumericVar& var, bool towards_negative) {
   return whole;
 }
 
+// The places that a stored value can have. Cutting above the highest place of all gives zero, as it should.
 int requested_scale(int32 scale) {
-  return Min(Max(scale, -NUMERIC_MAX_RESULT_SCALE), NUMERIC_MAX_RESULT_SCALE);
+  constexpr int places_before_point = 32768 * 4, places_after_point = 16383;
+  return Min(Max(scale, -places_before_point - 1), places_after_point);
 }
 
 }  // namespace

@@ -58,8 +58,10 @@ text* make_bpchar(const char* content, int len, int32 typmod, bool explicit_cast
     return make(content, kept);
   }
   const int padded = len + limit - characters;
-  text* value = static_cast<text*>(palloc(static_cast<Size>(padded) + VARHDRSZ));
-  SET_VARSIZE(value, padded + VARHDRSZ);
+  // The server's sum is of integers and wraps around, which its message for the longest limit shows.
+  const int32 size = static_cast<int32>(static_cast<uint32>(padded) + VARHDRSZ);
+  text* value = static_cast<text*>(palloc(static_cast<Size>(size)));
+  SET_VARSIZE(value, size);
   memcpy(VARDATA(value), content, static_cast<size_t>(len));
   memset(VARDATA(value) + len, ' ', static_cast<size_t>(padded - len));
   return value;
@@ -84,7 +86,7 @@ Datum length_typmodout(int32 typmod) {
 
 int compare_bytes(const char* a, int alen, const char* b, int blen) {
   const int order = memcmp(a, b, static_cast<size_t>(Min(alen, blen)));
-  if (order != 0) return order < 0 ? -1 : 1;
+  if (order != 0) return order;
   return alen == blen ? 0 : alen < blen ? -1 : 1;
 }
 

@@ -1,5 +1,6 @@
 """Dynamic shared memory ends with the host, however that ends, and with a reset."""
 
+import json
 import os
 import signal
 
@@ -68,3 +69,26 @@ def test_nothing_is_left_after_a_reset(space):
     assert 11 * 1024 * 1024 <= size < 12 * 1024 * 1024  # and holds what the second life of the worker made, only
     assert host.stop() == 0
     assert shared_memory_files() - before == set()
+
+
+def test_a_reset_releases_locks(space):
+    """Who waits for a lock is shown with it by `ps`; when its holder is killed, the reset makes the lock free again."""
+    host, _ = start(space, "a take_lock restart=1; b take_lock restart=1")
+    host.expect_crash = True
+
+    def waiting():
+        rows = json.loads(host.control("ps", "--json").stdout)["workers"]
+        return [row["name"] for row in rows
+                if (row["wait_event_type"], row["wait_event"]) == ("LWLock", "AddinShmemInit")]
+
+    host.log.wait_for(r"probe: holds the lock")
+    wait_until(lambda: len(waiting()) == 1, what="one of the two waits for the other's lock")
+    assert sum("probe: holds the lock" in line for line in host.log.lines) == 1
+    holder = "a" if waiting() == ["b"] else "b"
+    os.kill(host.worker(holder), signal.SIGKILL)
+    host.log.wait_for(r"all server processes terminated; reinitializing")
+    begin = next(i for i, line in enumerate(host.log.lines) if "reinitializing" in line)
+    host.log.wait_for(r"probe: holds the lock", start=begin)
+    wait_until(lambda: len(waiting()) == 1, what="the other one waits again")
+    os.kill(host.pid, signal.SIGQUIT)  # neither listens to anything less
+    wait_until(lambda: has_ended(host.pid), what="the host ends")

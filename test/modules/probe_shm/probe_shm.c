@@ -8,6 +8,7 @@
 #include "lib/dshash.h"
 #include "storage/barrier.h"
 #include "storage/dsm.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/shm_mq.h"
@@ -444,6 +445,16 @@ do_pin_and_die(const char *argument)
 	kill(MyProcPid, SIGKILL);
 }
 
+/* whoever comes first has it until it is killed; the others wait */
+static void
+do_take_lock(const char *argument)
+{
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	SAY("holds the lock");
+	for (;;)
+		pause();
+}
+
 /* PostgreSQL's own test_shm_mq, called as SQL would call it */
 static void
 do_test_shm_mq(const char *argument)
@@ -477,6 +488,7 @@ static const ProbeAction actions[] = {
 	{"segments", do_segments},
 	{"leave_behind", do_leave_behind},
 	{"pin_and_die", do_pin_and_die},
+	{"take_lock", do_take_lock},
 	{"test_shm_mq", do_test_shm_mq},
 	{NULL, NULL}
 };

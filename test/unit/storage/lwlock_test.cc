@@ -143,6 +143,61 @@ TEST_F(LWLockTest, AWaiterIsShownAndWoken) {
   LWLockRelease(lock);
 }
 
+TEST_F(LWLockTest, WaitersGetItInTheOrderInWhichTheyCame) {
+  constexpr int waiters = 5;
+  struct Page {
+    std::atomic<PGPROC*> procs[waiters];
+    std::atomic<int> order[waiters], got;
+  };
+  auto* page = shared_value<Page>();
+  LWLock* lock = new_lock();
+  Holder holder(lock, LW_EXCLUSIVE);
+  std::vector<pid_t> pids;
+  for (int me = 0; me < waiters; me++) {
+    pids.push_back(start_child([=] {
+      page->procs[me] = MyProc;
+      LWLockAcquire(lock, LW_EXCLUSIVE);
+      page->order[page->got++] = me;
+      LWLockRelease(lock);
+    }));
+    // The next one comes when this one has a place in the queue.
+    EXPECT_TRUE(becomes_true([=] { return page->procs[me] && page->procs[me].load()->lwWaiting; }));
+  }
+  EXPECT_EQ(page->got, 0);
+  holder.let_go();
+  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
+  ASSERT_EQ(page->got, waiters);
+  for (int i = 0; i < waiters; i++) EXPECT_EQ(page->order[i], i);
+}
+
+TEST_F(LWLockTest, SharedWaitersAtTheFrontWakeTogether) {
+  struct Page {
+    std::atomic<PGPROC*> procs[3];
+    std::atomic<int> inside, after;
+  };
+  auto* page = shared_value<Page>();
+  LWLock* lock = new_lock();
+  Holder holder(lock, LW_EXCLUSIVE);
+  std::vector<pid_t> pids;
+  for (int me = 0; me < 3; me++) {
+    pids.push_back(start_child([=] {
+      page->procs[me] = MyProc;
+      LWLockAcquire(lock, me < 2 ? LW_SHARED : LW_EXCLUSIVE);
+      if (me < 2) {
+        page->inside++;  // neither leaves before both are in, so one after the other would be found out
+        if (!becomes_true([=] { return page->inside == 2; })) exit(9);
+      } else {
+        page->after = page->inside.load();
+      }
+      LWLockRelease(lock);
+    }));
+    EXPECT_TRUE(becomes_true([=] { return page->procs[me] && page->procs[me].load()->lwWaiting; }));
+  }
+  holder.let_go();
+  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
+  EXPECT_EQ(page->after, 2);
+}
+
 TEST_F(LWLockTest, AcquireOrWaitReturnsWithoutTheLockOnceItIsFree) {
   LWLock* lock = new_lock();
   auto* proc = shared_value<std::atomic<PGPROC*>>();

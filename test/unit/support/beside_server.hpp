@@ -50,6 +50,9 @@ class BesideServer {
   void set(const std::string& name, const std::string& value);  // on the server
   // Compares all cases; reports the first few that differ as failures of the running test.
   void compare(const std::vector<Case>& cases, const std::string& what);
+  // The same with answers that the host has already given, one for each expression.
+  void compare(const std::vector<std::string>& expressions, const std::vector<Answer>& host,
+               const std::string& what);
   PGconn* connection() { return connection_.get(); }
 
  private:
