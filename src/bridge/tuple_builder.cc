@@ -19,6 +19,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/user_types.hpp"
 
 namespace bgw {
@@ -47,11 +48,6 @@ namespace {
 // An attribute that carries the server's text for a user's type is told apart by its statistics target, which
 // means nothing in a result: whether the type can be built may change while the rows are at hand.
 constexpr int32 carries_text = 0;
-
-const TypeInfo* type_of(const FormData_pg_attribute* attribute) {
-  const TypeInfo* type = known_type(attribute->atttypid);
-  return type != nullptr && (attribute->attstattarget != carries_text || !type->constructible) ? type : other_type();
-}
 
 // What a varlena of `len` content bytes takes, and whether with a one-byte header.
 inline bool fits_short(const TupleBuilder::Column& column, std::size_t len) {
@@ -197,8 +193,16 @@ TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types
   return desc;
 }
 
+const TypeInfo* type_of_column(const FormData_pg_attribute* attribute) {
+  const TypeInfo* type = known_type(attribute->atttypid);
+  if (type == nullptr || attribute->attstattarget == carries_text) return other_type();
+  if (type->constructible) return type;
+  const TypeInfo* alias = attribute->attbyval ? alias_type(attribute->atttypid) : nullptr;
+  return alias != nullptr ? alias : other_type();
+}
+
 bool is_constructible(const FormData_pg_attribute* attribute) {
-  return type_of(attribute)->constructible;
+  return type_of_column(attribute)->constructible;
 }
 
 TupleBuilder* make_tuple_builder(TupleDesc desc) {
@@ -212,7 +216,7 @@ TupleBuilder* make_tuple_builder(TupleDesc desc) {
   for (int i = 0; i < desc->natts; i++) {
     const FormData_pg_attribute* att = TupleDescAttr(desc, i);
     TupleBuilder::Column& column = builder->columns[i];
-    column.type = type_of(att);
+    column.type = type_of_column(att);
     column.kind = read_kind(column.type);
     column.attlen = att->attlen;
     column.attalign = att->attalign;

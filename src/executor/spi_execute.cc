@@ -16,6 +16,7 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/tuple_builder.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
@@ -60,32 +61,13 @@ void spi_pop_error_context(const SpiErrorContext* context) {
 
 namespace {
 
-// Types whose value is an OID and that the upstream reads as a number, too.
-bool is_oid_alias(Oid type) {
-  switch (type) {
-    case REGPROCOID:
-    case REGPROCEDUREOID:
-    case REGOPEROID:
-    case REGOPERATOROID:
-    case REGCLASSOID:
-    case REGTYPEOID:
-    case REGROLEOID:
-    case REGNAMESPACEOID:
-    case REGCONFIGOID:
-    case REGDICTIONARYOID:
-    case REGCOLLATIONOID:
-      return true;
-    default:
-      return false;
-  }
-}
-
 const char* parameter_text(Oid oid, Datum value) {
   const bgw::TypeInfo* type = bgw::learn_type(oid);
   const char* text = nullptr;
   if (type != nullptr && type->constructible) {
     text = bgw::type_to_text(type, value);
-  } else if (is_oid_alias(oid)) {
+  } else if (bgw::alias_type(oid) != nullptr) {
+    // The upstream reads a number, too.
     text = psprintf("%u", DatumGetObjectId(value));
   }
   if (text == nullptr)
@@ -200,6 +182,11 @@ void spi_make_tuptable(const RowSet* rows) {
   }
   MemoryContextSwitchTo(context);
   table->tupdesc = bgw::build_result_tupdesc(columns, names, types, typmods);
+  MemoryContextSwitchTo(spi_current->exec_context);
+  for (int c = 0; c < columns; ++c)
+    if (bgw::alias_type(types[c]) != nullptr && bgw::resolve_aliases(types[c], rows, c))
+      bgw::describe_alias(TupleDescAttr(table->tupdesc, c));
+  MemoryContextSwitchTo(context);
   table->alloced = count > 128 ? static_cast<uint64>(count) : 128;
   table->vals = static_cast<HeapTuple*>(MemoryContextAllocHuge(context, table->alloced * sizeof(HeapTuple)));
   MemoryContextSwitchTo(spi_current->exec_context);

@@ -89,9 +89,9 @@ char* SPI_getvalue(HeapTuple tuple, TupleDesc tupdesc, int fnumber) {
   bool isnull;
   Datum value = heap_getattr(tuple, fnumber, tupdesc, &isnull);
   if (isnull) return nullptr;
-  const bgw::TypeInfo* type =
-      holds_text(tupdesc, fnumber) ? nullptr : bgw::known_type(column_type(tupdesc, fnumber));
-  return type != nullptr ? bgw::type_to_text(type, value) : text_to_cstring(DatumGetTextPP(value));
+  const bgw::TypeInfo* type = fnumber > 0 ? bgw::type_of_column(TupleDescAttr(tupdesc, fnumber - 1))
+                                          : bgw::lookup_type(column_type(tupdesc, fnumber));
+  return bgw::type_to_text(type, value);
 }
 
 Datum SPI_getbinval(HeapTuple tuple, TupleDesc tupdesc, int fnumber, bool* isnull) {

@@ -38,3 +38,8 @@ def test_own_types(space):
     seed = int(os.environ.get("BGW_TEST_SEED", "20000102"))
     print(f"BGW_TEST_SEED={seed}")
     values(space, f"own_types:{seed}")
+
+
+def test_oid_aliases(space):
+    """regclass and its kin are OIDs, whatever the search path makes of their names."""
+    values(space, "aliases")
