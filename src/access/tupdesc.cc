@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -254,7 +255,7 @@ uint32 hashTupleDesc(TupleDesc tupdesc) {
 void TupleDescInitEntry(TupleDesc desc, AttrNumber attributeNumber, const char* attributeName, Oid oidtypeid,
                         int32 typmod, int attdim) {
   Assert(attributeNumber >= 1 && attributeNumber <= desc->natts);
-  const bgw::TypeInfo* type = bgw::find_type(oidtypeid);
+  const bgw::TypeInfo* type = bgw::learn_type(oidtypeid);
   if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", oidtypeid);
   Form_pg_attribute att = TupleDescAttr(desc, attributeNumber - 1);
   // The name may be the entry's own.

@@ -18,6 +18,7 @@ extern "C" {
 
 #include "bridge/catalog_lookup.hpp"
 #include "bridge/critical.hpp"
+#include "bridge/oid_aliases.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
 
@@ -58,6 +59,7 @@ void keep(const char* query, int nargs, const char* const* values, const char* f
 }  // namespace
 
 void bgw_forget_lookups() noexcept {
+  bgw::names_may_have_changed();
   bgw::CriticalScope critical;
   if (!answers().empty()) answers().clear();
 }

@@ -19,6 +19,9 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/oid_aliases.hpp"
+#include "bridge/user_types.hpp"
+
 namespace bgw {
 
 struct TupleBuilder {
@@ -41,6 +44,10 @@ struct TupleBuilder {
 };
 
 namespace {
+
+// An attribute that carries the server's text for a user's type is told apart by its statistics target, which
+// means nothing in a result: whether the type can be built may change while the rows are at hand.
+constexpr int32 carries_text = 0;
 
 // What a varlena of `len` content bytes takes, and whether with a one-byte header.
 inline bool fits_short(const TupleBuilder::Column& column, std::size_t len) {
@@ -162,7 +169,8 @@ void fill(const TupleBuilder* builder, const char* const* values, const int* len
 TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types, const int32* typmods) {
   TupleDesc desc = CreateTemplateTupleDesc(n);
   for (int i = 0; i < n; i++) {
-    const TypeInfo* type = lookup_type(types[i]);
+    const TypeInfo* type = learn_type(types[i]);
+    if (type == nullptr) type = other_type();
     Form_pg_attribute att = TupleDescAttr(desc, i);
     memset(att, 0, sizeof(FormData_pg_attribute));
     std::size_t len = strlen(names[i]);
@@ -171,7 +179,7 @@ TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types
     memcpy(NameStr(att->attname), names[i], len);
     const bool real = type->constructible;
     att->atttypid = types[i];
-    att->attstattarget = -1;
+    att->attstattarget = real ? -1 : carries_text;
     att->attlen = real ? type->typlen : -1;
     att->attnum = static_cast<int16>(i + 1);
     att->attcacheoff = -1;
@@ -185,9 +193,16 @@ TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types
   return desc;
 }
 
+const TypeInfo* type_of_column(const FormData_pg_attribute* attribute) {
+  const TypeInfo* type = known_type(attribute->atttypid);
+  if (type == nullptr || attribute->attstattarget == carries_text) return other_type();
+  if (type->constructible) return type;
+  const TypeInfo* alias = attribute->attbyval ? alias_type(attribute->atttypid) : nullptr;
+  return alias != nullptr ? alias : other_type();
+}
+
 bool is_constructible(const FormData_pg_attribute* attribute) {
-  const TypeInfo* type = find_type(attribute->atttypid);
-  return type != nullptr && type->constructible;
+  return type_of_column(attribute)->constructible;
 }
 
 TupleBuilder* make_tuple_builder(TupleDesc desc) {
@@ -201,7 +216,7 @@ TupleBuilder* make_tuple_builder(TupleDesc desc) {
   for (int i = 0; i < desc->natts; i++) {
     const FormData_pg_attribute* att = TupleDescAttr(desc, i);
     TupleBuilder::Column& column = builder->columns[i];
-    column.type = lookup_type(att->atttypid);
+    column.type = type_of_column(att);
     column.kind = read_kind(column.type);
     column.attlen = att->attlen;
     column.attalign = att->attalign;

@@ -18,6 +18,9 @@ namespace bgw {
 // are not constructible are described as varlenas under their own type OID. `typmods` may be nullptr (all -1).
 TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types, const int32* typmods);
 
+// How the column's values are read and printed; other_type() if they are the server's text.
+const TypeInfo* type_of_column(const FormData_pg_attribute* attribute);
+
 // True if the column's values are Datums that module code may look at; false if they are the server's text.
 bool is_constructible(const FormData_pg_attribute* attribute);
 

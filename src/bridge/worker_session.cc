@@ -23,6 +23,7 @@ extern "C" {
 #include "bridge/catalog_lookup.hpp"
 #include "bridge/critical.hpp"
 #include "bridge/server_message.hpp"
+#include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 #include "bridge/worker_session_internal.hpp"
 #include "utils/guc_internal.hpp"
@@ -332,6 +333,7 @@ const RowSet* bgw_session_lookup(const char* text, int nargs, const Oid* argtype
 void bgw_session_begin(void) {
   if (!session) return;
   bgw_forget_lookups();
+  types_may_have_changed();
   CriticalScope critical;
   session->begin();
   remote_user = GetOuterUserId();
@@ -352,6 +354,7 @@ void bgw_session_release_sub(void) {
 void bgw_session_rollback_sub(void) {
   if (!session) return;
   bgw_forget_lookups();
+  types_may_have_changed();
   if (session->under_way()) stop_statement(cancel_limit_ms);
   CriticalScope critical;
   session->rollback_sub();

@@ -16,9 +16,10 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
-#include "bridge/catalog_lookup.hpp"
+#include "bridge/oid_aliases.hpp"
 #include "bridge/tuple_builder.hpp"
 #include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
 
@@ -60,48 +61,14 @@ void spi_pop_error_context(const SpiErrorContext* context) {
 
 namespace {
 
-// Types whose value is an OID and that the upstream reads as a number, too.
-bool is_oid_alias(Oid type) {
-  switch (type) {
-    case REGPROCOID:
-    case REGPROCEDUREOID:
-    case REGOPEROID:
-    case REGOPERATOROID:
-    case REGCLASSOID:
-    case REGTYPEOID:
-    case REGROLEOID:
-    case REGNAMESPACEOID:
-    case REGCONFIGOID:
-    case REGDICTIONARYOID:
-    case REGCOLLATIONOID:
-      return true;
-    default:
-      return false;
-  }
-}
-
-const char* parameter_text(Oid oid, Datum value);
-
-// The text of a value of a type that is not built in: a domain's is its base type's, an enum's is its label.
-const char* user_type_text(Oid type, Datum value) {
-  const char* kind = bgw_catalog_text_by_oid(
-      "a parameter's type", "SELECT typtype::text || typbasetype::text FROM pg_catalog.pg_type WHERE oid = $1", type);
-  if (kind == nullptr) return nullptr;
-  if (kind[0] == TYPTYPE_DOMAIN) return parameter_text(static_cast<Oid>(strtoul(kind + 1, nullptr, 10)), value);
-  if (kind[0] != TYPTYPE_ENUM) return nullptr;
-  return bgw_catalog_text_by_oid("an enum's label", "SELECT enumlabel FROM pg_catalog.pg_enum WHERE oid = $1",
-                                 DatumGetObjectId(value));
-}
-
 const char* parameter_text(Oid oid, Datum value) {
-  const bgw::TypeInfo* type = bgw::find_type(oid);
+  const bgw::TypeInfo* type = bgw::learn_type(oid);
   const char* text = nullptr;
   if (type != nullptr && type->constructible) {
     text = bgw::type_to_text(type, value);
-  } else if (is_oid_alias(oid)) {
+  } else if (bgw::alias_type(oid) != nullptr) {
+    // The upstream reads a number, too.
     text = psprintf("%u", DatumGetObjectId(value));
-  } else if (type == nullptr) {
-    text = user_type_text(oid, value);
   }
   if (text == nullptr)
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -215,6 +182,11 @@ void spi_make_tuptable(const RowSet* rows) {
   }
   MemoryContextSwitchTo(context);
   table->tupdesc = bgw::build_result_tupdesc(columns, names, types, typmods);
+  MemoryContextSwitchTo(spi_current->exec_context);
+  for (int c = 0; c < columns; ++c)
+    if (bgw::alias_type(types[c]) != nullptr && bgw::resolve_aliases(types[c], rows, c))
+      bgw::describe_alias(TupleDescAttr(table->tupdesc, c));
+  MemoryContextSwitchTo(context);
   table->alloced = count > 128 ? static_cast<uint64>(count) : 128;
   table->vals = static_cast<HeapTuple*>(MemoryContextAllocHuge(context, table->alloced * sizeof(HeapTuple)));
   MemoryContextSwitchTo(spi_current->exec_context);
@@ -359,6 +331,7 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
   bool too_many = false;
   const RowSet* rows = bgw_session_run(&run, &too_many);
   if (s->setting != bgw::SettingAction::none) spi_setting_after(s);
+  if (s->kind == StatementKind::utility || s->kind == StatementKind::unknown) bgw::types_may_have_changed();
   if (too_many)
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

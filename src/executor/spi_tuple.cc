@@ -18,6 +18,7 @@ extern "C" {
 
 #include "bridge/tuple_builder.hpp"
 #include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 #include "executor/spi_internal.hpp"
 
 namespace {
@@ -88,7 +89,9 @@ char* SPI_getvalue(HeapTuple tuple, TupleDesc tupdesc, int fnumber) {
   bool isnull;
   Datum value = heap_getattr(tuple, fnumber, tupdesc, &isnull);
   if (isnull) return nullptr;
-  return bgw::type_to_text(bgw::lookup_type(column_type(tupdesc, fnumber)), value);
+  const bgw::TypeInfo* type = fnumber > 0 ? bgw::type_of_column(TupleDescAttr(tupdesc, fnumber - 1))
+                                          : bgw::lookup_type(column_type(tupdesc, fnumber));
+  return bgw::type_to_text(type, value);
 }
 
 Datum SPI_getbinval(HeapTuple tuple, TupleDesc tupdesc, int fnumber, bool* isnull) {
@@ -100,7 +103,7 @@ Datum SPI_getbinval(HeapTuple tuple, TupleDesc tupdesc, int fnumber, bool* isnul
   }
   Datum value = heap_getattr(tuple, fnumber, tupdesc, isnull);
   if (!*isnull && holds_text(tupdesc, fnumber)) {
-    const bgw::TypeInfo* type = bgw::find_type(column_type(tupdesc, fnumber));
+    const bgw::TypeInfo* type = bgw::known_type(column_type(tupdesc, fnumber));
     char* name = type ? pstrdup(type->name) : psprintf("with OID %u", column_type(tupdesc, fnumber));
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("values of type %s cannot be read in binary form outside the server", name),

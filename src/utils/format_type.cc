@@ -1,18 +1,23 @@
 // How a built-in type is written in SQL, with its modifier (utils/builtins.h, format_type).
 //
 // Types that have a spelling of their own in the SQL grammar are written that way whatever the flags; the
-// others by their name in pg_catalog, quoted where the grammar needs it. A type that is not built in is "???",
-// as one that the server's catalog does not have.
+// others by their name in pg_catalog, quoted where the grammar needs it. For a type that is not built in the
+// upstream is asked; without a session it is "???", as one that the server's catalog does not have.
 #include "bridge/type_io.hpp"
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 }
+
+#include "bridge/catalog_lookup.hpp"
+#include "bridge/user_types.hpp"
+#include "bridge/worker_session.hpp"
 
 namespace {
 
@@ -76,6 +81,23 @@ char* grammar_name(Oid type, int32 typmod, bool typmod_given) {
   }
 }
 
+// As the upstream writes a type that is not built in, by its search path; nullptr if there is none.
+char* upstream_name(Oid type, int32 typmod, bits16 flags) {
+  if (!bgw_have_session() || !IsTransactionState() || bgw::learn_type(type) == nullptr) return nullptr;
+  const Oid types[] = {OIDOID, INT4OID};
+  const char* values[] = {psprintf("%u", type),
+                          (flags & FORMAT_TYPE_TYPEMOD_GIVEN) ? psprintf("%d", typmod) : nullptr};
+  if ((flags & FORMAT_TYPE_FORCE_QUALIFY) == 0)
+    return bgw_catalog_text("a type's name", "SELECT pg_catalog.format_type($1, $2)", 2, types, values);
+  return bgw_catalog_text(
+      "a type's name",
+      "SELECT pg_catalog.format('%I.%I', n.nspname, e.typname) || CASE WHEN e.oid <> t.oid THEN '[]' ELSE '' END"
+      " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN t.typsubscript ="
+      " 'pg_catalog.array_subscript_handler'::pg_catalog.regproc THEN t.typelem ELSE t.oid END"
+      " JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace WHERE t.oid = $1",
+      1, types, values);
+}
+
 }  // namespace
 
 extern "C" {
@@ -87,6 +109,7 @@ char* format_type_extended(Oid type_oid, int32 typemod, bits16 flags) {
   }
   const bgw::TypeInfo* type = bgw::find_type(type_oid);
   if (type == nullptr) {
+    if (char* name = upstream_name(type_oid, typemod, flags)) return name;
     if (flags & FORMAT_TYPE_INVALID_AS_NULL) return nullptr;
     if (flags & FORMAT_TYPE_ALLOW_INVALID) return pstrdup("???");
     elog(ERROR, "cache lookup failed for type %u", type_oid);

@@ -1,9 +1,9 @@
-// What utils/lsyscache.h answers about types, for the server's built-in ones: from the table in the program,
-// without a question to the upstream.
+// What utils/lsyscache.h answers about types: for the server's built-in ones from the table in the program,
+// without a question to the upstream; for others from the catalogue of bridge/user_types.hpp.
 //
-// A type that is not built in is unknown here. Functions that the server lets answer "none" for a missing type
+// Without a session such a type is unknown. Functions that the server lets answer "none" for a missing type
 // do so; those that must have an answer raise the server's look-up error.
-#include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -15,7 +15,7 @@ extern "C" {
 namespace {
 
 const bgw::TypeInfo* must_find(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", typid);
   return type;
 }
@@ -29,16 +29,16 @@ Oid io_param(const bgw::TypeInfo* type) {
 extern "C" {
 
 bool get_typisdefined(Oid typid) {
-  return bgw::find_type(typid) != nullptr;
+  return bgw::learn_type(typid) != nullptr;
 }
 
 int16 get_typlen(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typlen : 0;
 }
 
 bool get_typbyval(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr && type->typbyval;
 }
 
@@ -85,17 +85,20 @@ void get_type_io_data(Oid typid, IOFuncSelector which_func, int16* typlen, bool*
 }
 
 char get_typstorage(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typstorage : TYPSTORAGE_PLAIN;
 }
 
 char get_typtype(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typtype : '\0';
 }
 
 bool type_is_rowtype(Oid typid) {
-  return typid == RECORDOID;
+  if (typid == RECORDOID) return true;
+  const char kind = get_typtype(typid);
+  if (kind == TYPTYPE_COMPOSITE) return true;
+  return kind == TYPTYPE_DOMAIN && get_typtype(getBaseType(typid)) == TYPTYPE_COMPOSITE;
 }
 
 bool type_is_enum(Oid typid) {
@@ -111,12 +114,12 @@ bool type_is_multirange(Oid typid) {
 }
 
 Oid get_element_type(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typelem : InvalidOid;
 }
 
 Oid get_array_type(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typarray : InvalidOid;
 }
 
@@ -126,26 +129,26 @@ Oid get_promoted_array_type(Oid typid) {
   return OidIsValid(get_element_type(typid)) ? typid : InvalidOid;
 }
 
-// Built-in types are no domains over arrays: the base is the type itself.
 Oid get_base_element_type(Oid typid) {
-  return get_element_type(typid);
+  return get_element_type(getBaseType(typid));
 }
 
 Oid getBaseType(Oid typid) {
-  return typid;
+  int32 typmod = -1;
+  return getBaseTypeAndTypmod(typid, &typmod);
 }
 
 Oid getBaseTypeAndTypmod(Oid typid, int32* typmod) {
-  return typid;
+  return bgw::learn_base_type(typid, typmod);
 }
 
 Oid get_typmodin(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typmodin : InvalidOid;
 }
 
 Oid get_typcollation(Oid typid) {
-  const bgw::TypeInfo* type = bgw::find_type(typid);
+  const bgw::TypeInfo* type = bgw::learn_type(typid);
   return type != nullptr ? type->typcollation : InvalidOid;
 }
 
@@ -154,7 +157,7 @@ bool type_is_collatable(Oid typid) {
 }
 
 Oid get_typ_typrelid(Oid typid) {
-  return InvalidOid;
+  return bgw::learn_row_relation(typid);
 }
 
 void getTypeInputInfo(Oid type, Oid* typInput, Oid* typIOParam) {

@@ -2,10 +2,11 @@
 // finds its descriptor again.
 //
 // The registry belongs to one process (a fork inherits what its parent had) and only grows, as in the server.
-// Row types with a name live in the upstream's catalogs and cannot be looked up here.
+// Row types with a name come from the upstream's catalogs, through bridge/user_types.hpp.
 #include <cstring>
 
 #include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -72,8 +73,13 @@ TupleDesc lookup_rowtype_tupdesc_noerror(Oid type_id, int32 typmod, bool noError
       ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("record type has not been registered")));
     return nullptr;
   }
+  if (TupleDesc row = bgw::learn_row_type(type_id)) {
+    IncrTupleDescRefCount(row);
+    return row;
+  }
   if (noError) return nullptr;
-  if (bgw::find_type(type_id) != nullptr)
+  const bgw::TypeInfo* type = bgw::known_type(type_id);
+  if (type != nullptr && type->typtype != 'c')
     ereport(ERROR,
             (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("type %s is not composite", format_type_be(type_id))));
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -93,7 +99,9 @@ TupleDesc lookup_rowtype_tupdesc_copy(Oid type_id, int32 typmod) {
 }
 
 TupleDesc lookup_rowtype_tupdesc_domain(Oid type_id, int32 typmod, bool noError) {
-  return lookup_rowtype_tupdesc_noerror(type_id, typmod, noError);
+  int32 base_typmod = typmod;
+  const Oid base = bgw::learn_base_type(type_id, &base_typmod);
+  return lookup_rowtype_tupdesc_noerror(base, base == type_id ? typmod : base_typmod, noError);
 }
 
 uint64 assign_record_type_identifier(Oid type_id, int32 typmod) {

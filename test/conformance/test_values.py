@@ -17,6 +17,7 @@ def values(space, action):
 
     transcripts = run_both(space, "probe_values", f"w {action} db", EXITED, during=during)
     agree(transcripts)
+    assert any("finish" in text for _, text in transcripts[0]["w"]), "the module did not come to its end"
     for level, text in transcripts[1]["w"]:
         assert "DIFFERS" not in text and "came back" not in text, text
 
@@ -28,5 +29,17 @@ def test_generated_values(space):
 
 
 def test_large_values(space):
-    """64 MB of text, 33 MB of bytes, a million elements, 100,000 digits, and nothing at all."""
+    """64 MB of text, 64 MB of bytes, a million elements, 100,000 digits, and nothing at all."""
     values(space, "large")
+
+
+def test_own_types(space):
+    """Enums, row types, domains in arrays and rows, citext, and what becomes of them when they are altered."""
+    seed = int(os.environ.get("BGW_TEST_SEED", "20000102"))
+    print(f"BGW_TEST_SEED={seed}")
+    values(space, f"own_types:{seed}")
+
+
+def test_oid_aliases(space):
+    """regclass and its kin are OIDs, whatever the search path makes of their names."""
+    values(space, "aliases")

@@ -12,7 +12,11 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 PG_MODULE_MAGIC;
 
@@ -451,7 +455,7 @@ static void
 do_large(const char *argument)
 {
 	static const char *const queries[] = {
-		"SELECT repeat('0123456789abcdef', 4 * 1024 * 1024)", "SELECT decode(repeat('00ff10', 11 * 1024 * 1024), 'hex')",
+		"SELECT repeat('0123456789abcdef', 4 * 1024 * 1024)", "SELECT decode(repeat('00ff10fe', 16 * 1024 * 1024), 'hex')",
 		"SELECT array_agg(g) FROM generate_series(1, 1000000) g", "SELECT repeat('9', 100000)::numeric",
 		"SELECT jsonb_agg(g) FROM generate_series(1, 200000) g", "SELECT ''::text", "SELECT '\\x'::bytea",
 	};
@@ -477,10 +481,272 @@ do_large(const char *argument)
 	commit();
 }
 
+/* --- types of the user's own --- */
+
+/* What a value is made of, as a module takes it apart. */
+static void
+take_apart(StringInfo to, Oid type, Datum value)
+{
+	char		kind = get_typtype(type);
+	Oid			element = get_element_type(type);
+
+	if (kind == TYPTYPE_DOMAIN)
+		take_apart(to, getBaseType(type), value);
+	else if (kind == TYPTYPE_COMPOSITE)
+	{
+		HeapTupleHeader header = DatumGetHeapTupleHeader(value);
+		TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+		HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
+		Datum	   *values = palloc(sizeof(Datum) * desc->natts);
+		bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+
+		heap_deform_tuple(&tuple, desc, values, nulls);
+		appendStringInfo(to, "row of %d columns, own type %d (", desc->natts, desc->tdtypeid == type);
+		for (int i = 0; i < desc->natts; i++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(desc, i);
+			bool		isnull;
+
+			if (attribute->attisdropped)
+			{
+				appendStringInfo(to, "dropped %d;", nulls[i]);
+				continue;
+			}
+			appendStringInfo(to, "%s=", NameStr(attribute->attname));
+			if (GetAttributeByNum(header, i + 1, &isnull) != values[i] || isnull != nulls[i])
+				appendStringInfoString(to, "DIFFERS BY NUMBER ");
+			if (GetAttributeByName(header, NameStr(attribute->attname), &isnull) != values[i] || isnull != nulls[i])
+				appendStringInfoString(to, "DIFFERS BY NAME ");
+			if (nulls[i])
+				appendStringInfoString(to, "null");
+			else
+				take_apart(to, attribute->atttypid, values[i]);
+			appendStringInfoChar(to, ';');
+		}
+		appendStringInfoChar(to, ')');
+		ReleaseTupleDesc(desc);
+	}
+	else if (OidIsValid(element))
+	{
+		ArrayType  *array = DatumGetArrayTypeP(value);
+		int16		len;
+		bool		byval;
+		char		align;
+		Datum	   *items;
+		bool	   *nulls;
+		int			count;
+
+		get_typlenbyvalalign(element, &len, &byval, &align);
+		deconstruct_array(array, element, len, byval, align, &items, &nulls, &count);
+		appendStringInfo(to, "array of %d dimensions, %d items, own element %d, array of it %d {", ARR_NDIM(array), count,
+						 ARR_ELEMTYPE(array) == element, get_array_type(element) == type);
+		for (int i = 0; i < ARR_NDIM(array); i++)
+			appendStringInfo(to, "[%d from %d]", ARR_DIMS(array)[i], ARR_LBOUND(array)[i]);
+		for (int i = 0; i < count; i++)
+		{
+			if (nulls[i])
+				appendStringInfoString(to, "null");
+			else
+				take_apart(to, element, items[i]);
+			appendStringInfoChar(to, ';');
+		}
+		appendStringInfoChar(to, '}');
+	}
+	else
+	{
+		Oid			output;
+		bool		varlena;
+
+		getTypeOutputInfo(type, &output, &varlena);
+		appendStringInfo(to, "%c%d:%s", kind, varlena, OidOutputFunctionCall(output, value));
+	}
+}
+
+/*
+ * The bytes of a value, but for rows: the server notes in their header which version of its own catalog they were made
+ * for.
+ */
+static uint32
+own_fingerprint(Form_pg_attribute attribute, Datum value)
+{
+	Oid			element = get_element_type(attribute->atttypid);
+
+	if (type_is_rowtype(OidIsValid(element) ? element : attribute->atttypid))
+		return 0;
+	return fingerprint(attribute, value);
+}
+
+static void
+own_value(const char *expression)
+{
+	Form_pg_attribute attribute;
+	Datum		value;
+	bool		isnull;
+	char	   *text,
+			   *back;
+	StringInfoData parts;
+
+	if (SPI_execute(psprintf("SELECT %s AS v", expression), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "no value");
+	attribute = TupleDescAttr(SPI_tuptable->tupdesc, 0);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	initStringInfo(&parts);
+	take_apart(&parts, attribute->atttypid, value);
+	SAY("%s: %s %s len %d byval %d align %c storage %c row %d enum %d, %s, %s, %08x", expression,
+		SPI_gettype(SPI_tuptable->tupdesc, 1), format_type_be(attribute->atttypid), attribute->attlen, attribute->attbyval,
+		attribute->attalign, attribute->attstorage, type_is_rowtype(attribute->atttypid), type_is_enum(attribute->atttypid),
+		text, parts.data, own_fingerprint(attribute, value));
+	if (SPI_execute_with_args("SELECT $1 AS back", 1, &attribute->atttypid, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "no answer");
+	back = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (strcmp(back, text) != 0 ||
+		own_fingerprint(attribute, SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) !=
+		own_fingerprint(attribute, value))
+		SAY("  came back as %s", back);
+	outcome("sent", SPI_execute_with_args("SELECT pg_typeof($1)::text AS type, md5(record_send(row($1))) AS bytes", 1,
+										  &attribute->atttypid, &value, NULL, true, 0));
+}
+
+static const char *
+own_row(void)
+{
+	StringInfoData row;
+
+	initStringInfo(&row);
+	appendStringInfo(&row, "ROW(%s, ", below(5) == 0 ? "NULL" : psprintf("%d", below(1000)));
+	if (below(5) == 0)
+		appendStringInfoString(&row, "NULL, ");
+	else
+	{
+		StringInfoData text;
+
+		initStringInfo(&text);
+		words(&text, 6);
+		appendStringInfo(&row, "%s, ", quoted(text.data));
+	}
+	appendStringInfo(&row, "%s, %s)", ONE_OF("NULL", "'sad'", "'it''s, fine'", "'o\"k'"),
+					 ONE_OF("NULL", "'{}'", "'{sad,NULL}'", "'[2:3]={sad,\"o\\\"k\"}'", "'{{sad},{sad}}'"));
+	return row.data;
+}
+
+static void
+do_own_types(const char *argument)
+{
+	state = strtoul(argument ? argument : "1", NULL, 10);
+	begin();
+	outcome("types",
+			SPI_execute("CREATE TYPE mood AS ENUM ('sad', 'o\"k', 'it''s, fine');"
+						"CREATE TYPE \"Odd Pair\" AS (a int, gone float8, \"b c\" text, m mood, ms mood[]);"
+						"ALTER TYPE \"Odd Pair\" DROP ATTRIBUTE gone;"
+						"CREATE TYPE nest AS (p \"Odd Pair\", ps \"Odd Pair\"[], n numeric(6,2), v varchar(3));"
+						"CREATE DOMAIN positive AS int CHECK (value > 0); CREATE DOMAIN feeling AS mood;"
+						"CREATE TYPE holder AS (d positive, f feeling, t timestamptz);"
+						"CREATE TABLE stored (id int, label text DEFAULT 'x', at date)", false, 0));
+	SPI_execute("CREATE EXTENSION citext", false, 0);
+	own_value("'MiXed'::citext");
+	own_value("'{MiXed,NULL,\"\"}'::citext[]");
+	own_value("'sad'::mood");
+	own_value("'it''s, fine'::mood");
+	own_value("'{}'::mood[]");
+	own_value("'[0:1][3:4]={{sad,NULL},{\"o\\\"k\",\"it''s, fine\"}}'::mood[]");
+	own_value("ARRAY[1, NULL, 3]::positive[]");
+	own_value("ARRAY['sad', 'o\"k']::feeling[]");
+	own_value("ROW(7, 'sad', '2024-02-29 12:00+00')::holder");
+	own_value("ROW(NULL, NULL, NULL)::holder");
+	own_value("ROW(1, 'y', '2020-01-01')::stored");
+	own_value("(SELECT array_agg(ROW(g, 'l' || g, date '2020-01-01' + g)::stored) FROM generate_series(1, 50) g)");
+	for (int i = 0; i < 40; i++)
+		own_value(psprintf("%s::\"Odd Pair\"", own_row()));
+	for (int i = 0; i < 20; i++)
+		own_value(psprintf("ROW(%s, ARRAY[%s, NULL, %s]::\"Odd Pair\"[], 1.5, 'abc')::nest", own_row(), own_row(), own_row()));
+	/* Altered, in this transaction and between two. */
+	outcome("alter", SPI_execute("ALTER TYPE holder ADD ATTRIBUTE late mood; ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'", false, 0));
+	own_value("ROW(7, 'blue', NULL, 'blue')::holder");
+	own_value("'{blue}'::mood[]");
+	commit();
+	begin();
+	outcome("alter", SPI_execute("ALTER TYPE mood ADD VALUE 'new' BEFORE 'blue'", false, 0));
+	commit();
+	begin();
+	own_value("enum_range(NULL::mood)");
+	/* A column whose type was never looked at before, in a transaction that has seen an error. */
+	execute("SELECT 'no such'::mood", true, 0);
+	own_value("'new'::mood");
+	execute("DROP TABLE stored; DROP TYPE nest; DROP TYPE \"Odd Pair\"; DROP TYPE holder; DROP DOMAIN positive;"
+			"DROP DOMAIN feeling; DROP TYPE mood; DROP EXTENSION citext", false, 0);
+	commit();
+}
+
+/* --- OIDs with names --- */
+
+static void
+named_oids(const char *query)
+{
+	int			result = SPI_execute(query, false, 0);
+
+	outcome(query, result);
+	for (uint64 row = 0; row < SPI_tuptable->numvals; row++)
+		for (int column = 1; column <= SPI_tuptable->tupdesc->natts; column++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(SPI_tuptable->tupdesc, column - 1);
+			bool		isnull;
+			Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+			if (isnull)
+				SAY("  null");
+			else
+				SAY("  len %d byval %d oid %u", attribute->attlen, attribute->attbyval, DatumGetObjectId(value));
+		}
+}
+
+/* The OIDs of what was there from the start are the same in every cluster, and those of what one script makes, too. */
+static void
+do_aliases(const char *argument)
+{
+	static const char *const catalogs[][2] = {
+		{"pg_class", "regclass"}, {"pg_type", "regtype"}, {"pg_proc", "regprocedure"}, {"pg_operator", "regoperator"},
+		{"pg_roles", "regrole"}, {"pg_namespace", "regnamespace"}, {"pg_ts_config", "regconfig"},
+		{"pg_ts_dict", "regdictionary"}, {"pg_collation", "regcollation"},
+	};
+
+	begin();
+	SPI_execute("CREATE SCHEMA one; CREATE SCHEMA \"Two, 'q'\"; CREATE TABLE one.t (i int); CREATE TABLE \"Two, 'q'\".t (i int);"
+				"CREATE TABLE public.\"a \"\"b\"\" \\ {c}\" (i int); SET LOCAL search_path = one, public", false, 0);
+	named_oids("SELECT 'one.t'::regclass, '\"Two, ''q''\".t'::regclass, 'one'::regnamespace, NULL::regclass, 0::regclass,"
+			   " 4000000000::oid::regclass, 'public.\"a \"\"b\"\" \\ {c}\"'::regclass");
+	/* The same name is another table now. */
+	SPI_execute("SET LOCAL search_path = \"Two, 'q'\", public", false, 0);
+	named_oids("SELECT 'one.t'::regclass, '\"Two, ''q''\".t'::regclass, 'pg_class'::regclass");
+	SPI_execute("ALTER TABLE t RENAME TO u; ALTER TABLE one.t SET SCHEMA \"Two, 'q'\"", false, 0);
+	named_oids("SELECT oid::regclass FROM pg_class WHERE relname IN ('t', 'u') ORDER BY oid");
+	named_oids("SELECT 'now'::regproc, 'pg_catalog.now'::regproc, 'now()'::regprocedure, '!!'::regoper,"
+			   " '+(integer,integer)'::regoperator, '\"C\"'::regcollation, 'integer[]'::regtype, 'simple'::regconfig");
+	for (int i = 0; i < lengthof(catalogs); i++)
+	{
+		uint64		wrong = 0;
+		bool		isnull;
+
+		if (SPI_execute(psprintf("SELECT oid AS o, oid::%s AS a, oid::%s::text AS t FROM %s WHERE oid < 16384 ORDER BY o", catalogs[i][1],
+								 catalogs[i][1], catalogs[i][0]), true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "no rows");
+		for (uint64 row = 0; row < SPI_processed; row++)
+			if (DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull)) !=
+				DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)) ||
+				strcmp(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2),
+					   SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3)) != 0)
+				wrong++;
+		SAY("%s: %d rows, " UINT64_FORMAT " wrong", catalogs[i][1], SPI_processed > 0, wrong);
+	}
+	commit();
+}
+
 static const ProbeAction actions[] = {
 	{"idle", probe_idle},
 	{"generated", do_generated},
 	{"large", do_large},
+	{"own_types", do_own_types},
+	{"aliases", do_aliases},
 	{NULL, NULL}
 };
 

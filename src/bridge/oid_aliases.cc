@@ -1,0 +1,267 @@
+// The names and OIDs of the alias types, asked of the upstream by the search path under which it printed them.
+//
+// What has been found is kept until a transaction or subtransaction ends or a statement may have renamed
+// something or set the search path (bgw_forget_lookups). A column whose names cannot all be told stays text. C style throughout: a look-up may raise.
+#include <cstdlib>
+#include <cstring>
+
+#include "bridge/oid_aliases.hpp"
+
+extern "C" {
+#include "postgres.h"
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+}
+
+#include "bridge/user_types.hpp"
+#include "bridge/worker_session.hpp"
+
+namespace bgw {
+namespace {
+
+struct Alias {
+  Oid type;
+  const char* name;
+  const char* found;  // the OID of the name t, NULL if it is not one object's
+  PGFunction input;
+  PGFunction output;
+};
+
+#define TO_REG(name) "pg_catalog.to_" name "(t)::pg_catalog.oid"
+#define AMONG(catalog, name) \
+  "(SELECT c.oid FROM pg_catalog." catalog " c WHERE c.oid::pg_catalog." name "::pg_catalog.text = t)"
+constexpr Alias aliases[] = {
+    {REGPROCOID, "regproc", TO_REG("regproc"), regprocin, regprocout},
+    {REGPROCEDUREOID, "regprocedure", TO_REG("regprocedure"), regprocedurein, regprocedureout},
+    {REGOPEROID, "regoper", TO_REG("regoper"), regoperin, regoperout},
+    {REGOPERATOROID, "regoperator", TO_REG("regoperator"), regoperatorin, regoperatorout},
+    {REGCLASSOID, "regclass", TO_REG("regclass"), regclassin, regclassout},
+    {REGTYPEOID, "regtype", TO_REG("regtype"), regtypein, regtypeout},
+    {REGROLEOID, "regrole", TO_REG("regrole"), regrolein, regroleout},
+    {REGNAMESPACEOID, "regnamespace", TO_REG("regnamespace"), regnamespacein, regnamespaceout},
+    {REGCONFIGOID, "regconfig", AMONG("pg_ts_config", "regconfig"), regconfigin, regconfigout},
+    {REGDICTIONARYOID, "regdictionary", AMONG("pg_ts_dict", "regdictionary"), regdictionaryin,
+     regdictionaryout},
+    {REGCOLLATIONOID, "regcollation", TO_REG("regcollation"), regcollationin, regcollationout},
+};
+#undef TO_REG
+#undef AMONG
+constexpr int alias_count = static_cast<int>(sizeof(aliases) / sizeof(aliases[0]));
+
+struct Known {
+  Oid type;
+  Oid oid;
+  bool resolved;
+  const char* text;
+  Known* next_of_text;
+  Known* next_of_oid;
+};
+
+constexpr uint32 buckets = 1024;  // a power of two
+constexpr int most_known = 10000;
+MemoryContext known_context;
+Known* by_text[buckets];
+Known* by_oid[buckets];
+int known_count;
+uint64 known_generation;
+uint64 generation = 1;
+
+const Alias* alias_of(Oid type) {
+  for (const Alias& alias : aliases)
+    if (alias.type == type) return &alias;
+  return nullptr;
+}
+
+void forget() {
+  if (known_context != nullptr) MemoryContextReset(known_context);
+  memset(by_text, 0, sizeof(by_text));
+  memset(by_oid, 0, sizeof(by_oid));
+  known_count = 0;
+  known_generation = generation;
+}
+
+uint32 text_bucket(Oid type, const char* text) {
+  const int len = static_cast<int>(strlen(text));
+  return (hash_bytes(reinterpret_cast<const unsigned char*>(text), len) ^ type) & (buckets - 1);
+}
+
+uint32 oid_bucket(Oid type, Oid oid) {
+  return (hash_bytes_uint32(oid) ^ type) & (buckets - 1);
+}
+
+const Known* find_text(Oid type, const char* text) {
+  if (known_generation != generation) forget();
+  for (const Known* known = by_text[text_bucket(type, text)]; known != nullptr; known = known->next_of_text)
+    if (known->type == type && strcmp(known->text, text) == 0) return known;
+  return nullptr;
+}
+
+void remember(Oid type, Oid oid, bool resolved, const char* text) {
+  if (find_text(type, text) != nullptr) return;
+  if (known_context == nullptr)
+    known_context = AllocSetContextCreateInternal(TopMemoryContext, "names of OIDs", ALLOCSET_DEFAULT_SIZES);
+  Known* known = static_cast<Known*>(MemoryContextAllocZero(known_context, sizeof(Known)));
+  *known = {type, oid, resolved, MemoryContextStrdup(known_context, text), nullptr, nullptr};
+  Known** text_head = &by_text[text_bucket(type, text)];
+  known->next_of_text = *text_head;
+  *text_head = known;
+  known_count++;
+  if (!resolved) return;
+  Known** oid_head = &by_oid[oid_bucket(type, oid)];
+  known->next_of_oid = *oid_head;
+  *oid_head = known;
+}
+
+// What is printed without a name: no OID at all, and one that no object has.
+bool plain_oid(const char* text, Oid* oid) {
+  if (strcmp(text, "-") == 0) {
+    *oid = InvalidOid;
+    return true;
+  }
+  if (*text == '\0' || strspn(text, "0123456789") != strlen(text)) return false;
+  *oid = static_cast<Oid>(strtoul(text, nullptr, 10));
+  return true;
+}
+
+void append_item(StringInfo array, const char* text) {
+  appendStringInfoString(array, array->len > 1 ? ",\"" : "\"");
+  for (; *text != '\0'; text++) {
+    if (*text == '"' || *text == '\\') appendStringInfoChar(array, '\\');
+    appendStringInfoChar(array, *text);
+  }
+  appendStringInfoChar(array, '"');
+}
+
+void ask(const Alias* alias, const char* names) {
+  const Oid type = TEXTARRAYOID;
+  const RowSet* answer =
+      bgw_session_lookup(psprintf("SELECT t, %s FROM pg_catalog.unnest($1) t", alias->found), 1, &type, &names);
+  for (int row = 0; answer != nullptr && row < answer->rows(); row++) {
+    const bool resolved = !answer->is_null(row, 1);
+    const Oid oid = resolved ? static_cast<Oid>(strtoul(answer->value(row, 1), nullptr, 10)) : InvalidOid;
+    remember(alias->type, oid, resolved, answer->value(row, 0));
+  }
+}
+
+Datum read_alias(Oid type, const char* text) {
+  Oid oid;
+  if (plain_oid(text, &oid)) return ObjectIdGetDatum(oid);
+  const Known* known = find_text(type, text);
+  if (known != nullptr && known->resolved) return ObjectIdGetDatum(known->oid);
+  if (!bgw_have_session() || !IsTransactionState())
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("%s needs a transaction of a database session", alias_of(type)->name)));
+  const Oid argument = TEXTOID;
+  const RowSet* rows = bgw_session_lookup(
+      psprintf("SELECT $1::pg_catalog.%s::pg_catalog.oid", alias_of(type)->name), 1, &argument, &text);
+  return ObjectIdGetDatum(static_cast<Oid>(strtoul(rows->value(0, 0), nullptr, 10)));
+}
+
+char* print_alias(Oid type, Oid oid) {
+  if (!OidIsValid(oid)) return pstrdup("-");
+  if (known_generation != generation) forget();
+  for (const Known* known = by_oid[oid_bucket(type, oid)]; known != nullptr; known = known->next_of_oid)
+    if (known->type == type && known->oid == oid) return pstrdup(known->text);
+  char* number = psprintf("%u", oid);
+  if (!bgw_have_session() || !IsTransactionState()) return number;
+  const Oid argument = OIDOID;
+  const char* value = number;
+  const RowSet* rows = bgw_session_lookup(
+      psprintf("SELECT $1::pg_catalog.%s::pg_catalog.text", alias_of(type)->name), 1, &argument, &value);
+  char* text = pstrdup(rows->value(0, 0));
+  remember(type, oid, true, text);
+  return text;
+}
+
+}  // namespace
+
+const TypeInfo* alias_type(Oid oid) {
+  static TypeInfo built[alias_count];
+  for (int i = 0; i < alias_count; i++) {
+    if (aliases[i].type != oid) continue;
+    if (!built[i].constructible) {
+      built[i] = *find_type(oid);
+      built[i].input = aliases[i].input;
+      built[i].output = aliases[i].output;
+      built[i].constructible = true;
+    }
+    return &built[i];
+  }
+  return nullptr;
+}
+
+bool resolve_aliases(Oid type, const RowSet* rows, int column) {
+  const Alias* alias = alias_of(type);
+  if (known_count > most_known) forget();
+  StringInfoData names;
+  initStringInfo(&names);
+  appendStringInfoChar(&names, '{');
+  const char* last = nullptr;
+  for (int row = 0; row < rows->rows(); row++) {
+    if (rows->is_null(row, column)) continue;
+    const char* text = rows->value(row, column);
+    Oid oid;
+    if (plain_oid(text, &oid) || find_text(type, text) != nullptr) continue;
+    if (last == nullptr || strcmp(last, text) != 0) append_item(&names, text);
+    last = text;
+  }
+  appendStringInfoChar(&names, '}');
+  if (last != nullptr) ask(alias, names.data);
+  pfree(names.data);
+  for (int row = 0; row < rows->rows(); row++) {
+    if (rows->is_null(row, column)) continue;
+    const char* text = rows->value(row, column);
+    Oid oid;
+    if (plain_oid(text, &oid)) continue;
+    const Known* known = find_text(type, text);
+    if (known == nullptr || !known->resolved) return false;
+  }
+  return true;
+}
+
+void describe_alias(Form_pg_attribute attribute) {
+  const TypeInfo* type = alias_type(attribute->atttypid);
+  attribute->attstattarget = -1;
+  attribute->attlen = type->typlen;
+  attribute->attbyval = type->typbyval;
+  attribute->attalign = type->typalign;
+  attribute->attstorage = type->typstorage;
+}
+
+void names_may_have_changed() noexcept {
+  generation++;
+}
+
+}  // namespace bgw
+
+using bgw::print_alias;
+using bgw::read_alias;
+
+extern "C" {
+
+#define ALIAS(oid, input, output)                          \
+  Datum input(PG_FUNCTION_ARGS) {                          \
+    return read_alias(oid, PG_GETARG_CSTRING(0));          \
+  }                                                        \
+  Datum output(PG_FUNCTION_ARGS) {                         \
+    PG_RETURN_CSTRING(print_alias(oid, PG_GETARG_OID(0))); \
+  }
+ALIAS(REGPROCOID, regprocin, regprocout)
+ALIAS(REGPROCEDUREOID, regprocedurein, regprocedureout)
+ALIAS(REGOPEROID, regoperin, regoperout)
+ALIAS(REGOPERATOROID, regoperatorin, regoperatorout)
+ALIAS(REGCLASSOID, regclassin, regclassout)
+ALIAS(REGTYPEOID, regtypein, regtypeout)
+ALIAS(REGROLEOID, regrolein, regroleout)
+ALIAS(REGNAMESPACEOID, regnamespacein, regnamespaceout)
+ALIAS(REGCONFIGOID, regconfigin, regconfigout)
+ALIAS(REGDICTIONARYOID, regdictionaryin, regdictionaryout)
+ALIAS(REGCOLLATIONOID, regcollationin, regcollationout)
+#undef ALIAS
+
+}  // extern "C"
