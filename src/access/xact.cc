@@ -32,6 +32,7 @@ extern "C" {
 #include "access/xact_frame.hpp"
 #include "access/xact_internal.hpp"
 #include "bridge/worker_session.hpp"
+#include "utils/transaction_count.hpp"
 
 extern "C" {
 
@@ -196,6 +197,7 @@ void commit_transaction() {
   MemoryContextSwitchTo(TopMemoryContext);
   MemoryContextDelete(TopTransactionContext);
   forget_transaction();
+  bgw::count_transaction();
   resume_interrupts();
 }
 
@@ -218,6 +220,7 @@ void abort_transaction() {
     AtEOXact_GUC(false, 1);
     AtEOXact_SPI(false);
   }
+  bgw::count_transaction();
   resume_interrupts();
 }
 

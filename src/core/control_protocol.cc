@@ -136,6 +136,7 @@ json to_json_value(const WorkerRow& row) {
               {"wait_event_type", row.wait_event_type},
               {"wait_event", row.wait_event},
               {"activity", row.activity},
+              {"transactions", row.transactions},
               {"dynamic", row.dynamic},
               {"slot", row.slot},
               {"generation", row.generation},
@@ -160,6 +161,7 @@ WorkerRow worker_row_from_json(const json& value) {
   read(value, "wait_event_type", row.wait_event_type);
   read(value, "wait_event", row.wait_event);
   read(value, "activity", row.activity);
+  read(value, "transactions", row.transactions);
   read(value, "dynamic", row.dynamic);
   read(value, "slot", row.slot);
   read(value, "generation", row.generation);

@@ -62,6 +62,7 @@ struct WorkerRow {
   std::string wait_event_type;
   std::string wait_event;
   std::string activity;  // what it reported last, or the statement it runs
+  unsigned long long transactions = 0;  // that this process of it has ended
   bool dynamic = false;
   int slot = -1;
   unsigned long long generation = 0;

@@ -32,6 +32,7 @@ extern "C" {
 #include "bridge/type_io.hpp"
 #include "postmaster/call_declaration.hpp"
 #include "postmaster/upstream.hpp"
+#include "utils/transaction_count.hpp"
 
 // As the registering side defines it, whose business it is: a handle can be had for any slot and generation.
 struct BackgroundWorkerHandle {
@@ -106,6 +107,7 @@ WorkerRow row_of(int slot, const WorkerStatusRow& from, const Activities& activi
     row.wait_event_type = type ? type : "";
     row.wait_event = name ? name : "";
     if (auto found = activities.find(from.pid); found != activities.end()) row.activity = found->second;
+    row.transactions = transactions_of(from.child_slot - 1);
   }
   return row;
 }

@@ -6,6 +6,7 @@
 // computes the place of a dead child's activity itself and copies printable characters only.
 #include "port/clock.hpp"
 
+#include <atomic>
 #include <cstring>
 
 extern "C" {
@@ -21,11 +22,20 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "utils/transaction_count.hpp"
+
 namespace {
 
 PgBackendStatus* entries = nullptr;  // in shared memory, as are the two below
 char* appnames = nullptr;
 char* activities = nullptr;
+
+// In shared memory, one per entry, each with a cache line of its own: its owner writes it at every
+// transaction's end.
+struct alignas(PG_CACHE_LINE_SIZE) TransactionCount {
+  std::atomic<std::uint64_t> ended;  // by the process that has the entry; set to 0 by the next one
+};
+TransactionCount* transaction_counts = nullptr;
 
 // The size of the arrays, as it was when they were made.
 int entry_count = 0;
@@ -109,6 +119,21 @@ void copy_printable(char* to, const char* from, int size) {
 
 }  // namespace
 
+namespace bgw {
+
+void count_transaction() noexcept {
+  if (!MyBEEntry) return;
+  std::atomic<std::uint64_t>& ended = transaction_counts[MyBEEntry - entries].ended;
+  ended.store(ended.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+std::uint64_t transactions_of(int process_number) noexcept {
+  if (!transaction_counts || process_number < 0 || process_number >= entry_count) return 0;
+  return transaction_counts[process_number].ended.load(std::memory_order_relaxed);
+}
+
+}  // namespace bgw
+
 extern "C" {
 
 bool pgstat_track_activities = true;
@@ -120,7 +145,8 @@ Size BackendStatusShmemSize(void) {
   Size size = mul_size(sizeof(PgBackendStatus), count);
   size = add_size(size, mul_size(NAMEDATALEN, count));
   size = add_size(size, mul_size(static_cast<Size>(pgstat_track_activity_query_size), count));
-  return add_size(size, 3 * PG_CACHE_LINE_SIZE);
+  size = add_size(size, mul_size(sizeof(TransactionCount), count));
+  return add_size(size, 4 * PG_CACHE_LINE_SIZE);
 }
 
 void CreateSharedBackendStatus(void) {
@@ -133,6 +159,8 @@ void CreateSharedBackendStatus(void) {
       ShmemInitStruct("Backend Application Name Buffer", mul_size(NAMEDATALEN, entry_count), &found));
   activities = static_cast<char*>(
       ShmemInitStruct("Backend Activity Buffer", mul_size(activity_size, entry_count), &found));
+  transaction_counts = static_cast<TransactionCount*>(
+      ShmemInitStruct("Backend Transaction Counts", mul_size(sizeof(TransactionCount), entry_count), &found));
   for (int i = 0; i < entry_count; i++) {
     entries[i].st_appname = appname_of(i);
     entries[i].st_activity_raw = activity_of(i);
@@ -155,6 +183,7 @@ void pgstat_bestart(void) {
   const int number = static_cast<int>(MyBEEntry - entries);
   const bool is_new = entry->st_procpid != MyProcPid;
   const TimestampTz now = current_timestamp();
+  if (is_new) transaction_counts[number].ended.store(0, std::memory_order_relaxed);
 
   PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
   entry->st_procpid = MyProcPid;
@@ -288,8 +317,8 @@ const char* pgstat_get_backend_current_activity(int pid, bool checkUser) {
   return "<backend information not available>";
 }
 
-// For the postmaster: trusts nothing that the dead child may have scribbled on. A worker that never connected has an
-// activity for the tools to show, but in the server it would have none to die in.
+// For the postmaster: trusts nothing that the dead child may have scribbled on. A worker that never connected
+// has an activity for the tools to show, but in the server it would have none to die in.
 const char* pgstat_get_crashed_backend_activity(int pid, char* buffer, int buflen) {
   if (!entries) return nullptr;
   for (int i = 0; i < entry_count; i++) {

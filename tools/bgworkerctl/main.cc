@@ -52,6 +52,31 @@ Result<std::string> data_directory(const Options& options) {
   return bgw::find_data_directory(path);
 }
 
+namespace {
+
+std::string server_version(int number) {
+  if (number <= 0) return "";
+  if (number < 100000)
+    return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+           std::to_string(number % 100);
+  return std::to_string(number / 10000) + "." + std::to_string(number % 10000);
+}
+
+}  // namespace
+
+std::string upstream_text(const bgw::HostStatus& status) {
+  std::string text = status.upstream_state.empty() ? "unknown" : status.upstream_state;
+  if (status.upstream_version > 0) text += ", PostgreSQL " + server_version(status.upstream_version);
+  if (status.embedded) text += ", embedded";
+  if (!status.upstream.empty()) text += ": " + printable(status.upstream);
+  return text;
+}
+
+std::string wait_text(const bgw::WorkerRow& row) {
+  if (row.wait_event_type.empty() || row.wait_event.empty()) return row.wait_event + row.wait_event_type;
+  return row.wait_event_type + "/" + row.wait_event;
+}
+
 int say_not_running(const std::string& directory) {
   std::cerr << "bgworkerctl: no host is running in \"" << directory << "\"\n";
   return not_running;
@@ -70,22 +95,6 @@ std::string date_and_time(double seconds) {
   if (seconds <= 0 || localtime_r(&time, &local) == nullptr ||
       std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
     return "unknown";
-  return text;
-}
-
-std::string server_version(int number) {
-  if (number <= 0) return "";
-  if (number < 100000)
-    return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
-           std::to_string(number % 100);
-  return std::to_string(number / 10000) + "." + std::to_string(number % 10000);
-}
-
-std::string upstream_text(const bgw::HostStatus& status) {
-  std::string text = status.upstream_state.empty() ? "unknown" : status.upstream_state;
-  if (status.upstream_version > 0) text += ", PostgreSQL " + server_version(status.upstream_version);
-  if (status.embedded) text += ", embedded";
-  if (!status.upstream.empty()) text += ": " + printable(status.upstream);
   return text;
 }
 
@@ -126,11 +135,6 @@ std::string flags_text(const std::vector<std::string>& flags) {
   std::string text;
   for (const std::string& flag : flags) text += (text.empty() ? "" : ",") + flag;
   return text;
-}
-
-std::string wait_text(const bgw::WorkerRow& row) {
-  if (row.wait_event_type.empty() || row.wait_event.empty()) return row.wait_event + row.wait_event_type;
-  return row.wait_event_type + "/" + row.wait_event;
 }
 
 std::string worker_table(const json& workers, std::size_t width) {
@@ -441,6 +445,18 @@ int run(int argc, char** argv) {
   ps->add_flag("--wide", options.wide, "all columns, however wide the terminal is");
   ps->add_option("--watch", options.watch, "again every so many seconds, until interrupted")
       ->check(CLI::Range(0.1, 86400.0));
+  CLI::App* top =
+      command("top", "show the workers live in the terminal, or frame by frame for scripts", run_top);
+  top->add_option("-d,--interval", options.interval, "seconds from one look to the next")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  top->add_option("-n,--frames", options.frames,
+                  "print so many frames, one per interval, 0 without end, and no screen")
+      ->check(CLI::Range(0, 1000000000));
+  top->add_flag_callback(
+      "--once", [&options] { options.frames = 1; }, "the same as -n 1");
+  top->add_flag("--json", options.as_json, "each frame as a line of JSON");
+  top->add_flag("--wide", options.wide, "lines of frames as long as they are");
   add_worker_commands(command, options);
   CLI::App* check = command("check", "tell what modules need and whether this host has it", run_check);
   check->add_option("MODULE", options.modules, "library file or name")->required();

@@ -16,6 +16,8 @@ struct Options {
   bool as_json = false;
   bool wide = false;
   double watch = 0;
+  double interval = 2;  // of top, seconds
+  int frames = -1;      // of top; 0: without end, -1: not said
   std::string mode = "fast";
   bool no_wait = false;
   int timeout = 60;
@@ -64,6 +66,13 @@ int with_host(const Options& options, Use use) {
 }
 
 std::size_t terminal_width();
+
+// "read/write, PostgreSQL 15.9, embedded: host=..."; "Type/Event".
+std::string upstream_text(const bgw::HostStatus& status);
+std::string wait_text(const bgw::WorkerRow& row);
+
+// top.cc
+int run_top(const Options& options);
 
 // worker_commands.cc
 int run_wake(const Options& options);

@@ -30,6 +30,7 @@ TEST(ControlProtocol, RowsAndStatusSurviveTheJourney) {
                      .wait_event_type = "Extension",
                      .wait_event = "Extension",
                      .activity = "SELECT 1",
+                     .transactions = 12,
                      .dynamic = true,
                      .slot = 7,
                      .generation = 1ull << 40};
