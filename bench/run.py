@@ -344,4 +344,5 @@ def main():
             json.dump(bench.rows, f, indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ std::string_view to_string(WorkerState state) {
     case WorkerState::waiting_state:
       return "waiting for upstream";
     case WorkerState::startable:
+    case WorkerState::ordered:
       return "starting";
     case WorkerState::running:
       return "running";
@@ -44,6 +45,7 @@ void WorkerRegistry::change_state(Worker& worker, WorkerState state, std::option
       startable_[worker.spec.needs_database ? 1 : 0]++;
       worker.queued = queue_.begin();
       break;
+    case WorkerState::ordered:
     case WorkerState::running:
       break;
     case WorkerState::waiting_restart:
@@ -102,6 +104,7 @@ void WorkerRegistry::upstream_changed(UpstreamLevel level) {
       case WorkerState::waiting_restart:
         if (came_back && worker.spec.needs_database && may_start(worker)) make_startable_or_wait(worker);
         break;
+      case WorkerState::ordered:
       case WorkerState::running:
         break;
     }
@@ -112,13 +115,23 @@ WorkerRegistry::Worker* WorkerRegistry::next_to_start() {
   return queue_.empty() ? nullptr : queue_.front();
 }
 
+void WorkerRegistry::ordered(Worker& worker) {
+  worker.stopped_for_upstream = false;
+  change_state(worker, WorkerState::ordered);
+}
+
+void WorkerRegistry::not_started(Worker& worker) {
+  worker.stopped_for_upstream = false;
+  make_startable_or_wait(worker);
+}
+
 void WorkerRegistry::started(Worker& worker, pid_t pid) {
+  if (worker.state != WorkerState::ordered) worker.stopped_for_upstream = false;
   change_state(worker, WorkerState::running);
   worker.pid = pid;
   by_pid_[pid] = &worker;
   worker.starts++;
   worker.started_in_slot = true;
-  worker.stopped_for_upstream = false;
   if (observer_) observer_(worker);
 }
 
@@ -166,7 +179,7 @@ ExitVerdict WorkerRegistry::exited(Worker& worker, WorkerExit exit, Clock::time_
 
 bool WorkerRegistry::terminate(Worker& worker) {
   worker.terminate = true;
-  return worker.state != WorkerState::running;
+  return worker.state != WorkerState::running && worker.state != WorkerState::ordered;
 }
 
 void WorkerRegistry::forget(Worker& worker) {
@@ -192,7 +205,8 @@ void WorkerRegistry::stop_notifications(pid_t notify_pid) {
 std::vector<WorkerRegistry::Worker*> WorkerRegistry::unstarted_with_waiter() {
   std::vector<Worker*> unstarted;
   for (Worker& worker : workers_)
-    if (!worker.started_in_slot && worker.spec.notify_pid != 0) unstarted.push_back(&worker);
+    if (!worker.started_in_slot && worker.state != WorkerState::ordered && worker.spec.notify_pid != 0)
+      unstarted.push_back(&worker);
   return unstarted;
 }
 
@@ -227,9 +241,10 @@ std::vector<WorkerRegistry::Worker*> WorkerRegistry::reset() {
 std::vector<WorkerRegistry::Worker*> WorkerRegistry::stop_for_upstream() {
   std::vector<Worker*> stopped;
   for (Worker& worker : workers_) {
-    if (worker.state != WorkerState::running || !worker.spec.needs_database) continue;
+    const bool is_running = worker.state == WorkerState::running;
+    if (!worker.spec.needs_database || (!is_running && worker.state != WorkerState::ordered)) continue;
     worker.stopped_for_upstream = true;
-    stopped.push_back(&worker);
+    if (is_running) stopped.push_back(&worker);
   }
   return stopped;
 }

@@ -6,7 +6,7 @@
 // Invariants:
 //  1. A worker is in exactly one state, and only change_state() changes it.
 //  2. A running worker has a pid and no other one has; by_pid_ holds exactly the running ones.
-//  3. The start queue holds exactly the workers in state `startable`; the due list exactly those in
+//  3. The start queue holds exactly the workers in state `startable`, not those that are `ordered`; the due list exactly those in
 //     `waiting_restart`. Their cost per change is O(1) and O(log n): nothing scans all workers but a change
 //     of the upstream's state, a reset and a shutdown.
 //  4. by_notify_pid_ holds exactly the workers whose notify_pid is not 0, under it.
@@ -54,6 +54,7 @@ struct WorkerSpec {
 enum class WorkerState {
   waiting_state,    // the upstream has not reached what the worker waits for
   startable,        // in the start queue
+  ordered,          // a process is being made for it elsewhere: started(), start_failed() or not_started() follows
   running,          // has a process
   waiting_restart,  // exited with code 1; its interval is not over
 };
@@ -112,16 +113,19 @@ class WorkerRegistry {
   void upstream_changed(UpstreamLevel level);
   UpstreamLevel upstream_level() const { return level_; }
 
-  // The next worker to start, or nullptr; it stays queued until started() or start_failed().
+  // The next worker to start, or nullptr; it stays queued until ordered(), started() or start_failed().
   Worker* next_to_start();
+  void ordered(Worker& worker);
   void started(Worker& worker, pid_t pid);
+  // An ordered worker will not get the process: it is the next to start, if it still may.
+  void not_started(Worker& worker);
   // No process could be made. True: it will be tried again after its interval. False: forget it.
   [[nodiscard]] bool start_failed(Worker& worker, Clock::time_point now);
 
   // The worker's process has ended. After `forget` the caller calls forget().
   [[nodiscard]] ExitVerdict exited(Worker& worker, WorkerExit exit, Clock::time_point now);
 
-  // Asked for through a handle. True: the worker is not running and is to be forgotten now.
+  // Asked for through a handle. True: the worker has no process, nor will it get one, and is to be forgotten now.
   [[nodiscard]] bool terminate(Worker& worker);
 
   void forget(Worker& worker);
@@ -139,10 +143,11 @@ class WorkerRegistry {
 
   // After a crash, every process being gone: restartable workers become startable with no regard to their
   // interval; the others are returned, to be forgotten by the caller. Nobody is told of any of them any more,
-  // and none is in a slot: the caller puts those that stay into new ones.
+  // and none is in a slot: the caller puts those that stay into new ones. None is ordered.
   [[nodiscard]] std::vector<Worker*> reset();
 
-  // The running workers that asked for a database, marked as stopped because the upstream went away.
+  // The running workers that asked for a database, marked as stopped because the upstream went away. The ordered ones
+  // are marked too: the caller stops them when it knows their pid.
   std::vector<Worker*> stop_for_upstream();
 
   Worker* find_pid(pid_t pid);

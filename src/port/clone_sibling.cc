@@ -19,7 +19,7 @@
 
 namespace bgw {
 
-pid_t clone_sibling(int* pidfd) noexcept {
+pid_t clone_sibling(int* pidfd, pid_t* note) noexcept {
   int* thread_id = nullptr;
   if (::prctl(PR_GET_TID_ADDRESS, &thread_id) < 0) return -1;
   void* robust_mutexes = nullptr;
@@ -28,6 +28,10 @@ pid_t clone_sibling(int* pidfd) noexcept {
 
   clone_args arguments{};
   arguments.flags = CLONE_PARENT | CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+  if (note != nullptr) {
+    arguments.flags |= CLONE_PARENT_SETTID;
+    arguments.parent_tid = reinterpret_cast<std::uintptr_t>(note);
+  }
   arguments.pidfd = reinterpret_cast<std::uintptr_t>(pidfd);
   arguments.child_tid = reinterpret_cast<std::uintptr_t>(thread_id);
   auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));

@@ -98,10 +98,11 @@ bool Postmaster::add_child(ChildKind kind, pid_t pid, int slot, WorkerRegistry::
 
 void Postmaster::start_workers() {
   if (phase_ != Phase::running || start_pass_queued_) return;
-  // A pass that had to wait for spares goes on where it was.
-  if (!std::exchange(start_waits_for_spare_, false)) starts_of_pass_ = 0;
+  // A pass that waits for workers to be announced goes on where it was.
+  if (!std::exchange(start_pass_open_, false)) starts_of_pass_ = 0;
   for (; WorkerRegistry::Worker* worker = registry_.next_to_start(); starts_of_pass_++) {
     if (starts_of_pass_ == kForksPerPass) {
+      if (orders_outstanding_ > 0) break;  // their announcement calls this again
       start_pass_queued_ = true;
       loop_.call_soon([this] {
         start_pass_queued_ = false;
@@ -110,32 +111,40 @@ void Postmaster::start_workers() {
       break;
     }
     if (free_child_slots() == 0) break;  // the reaping of a child calls this again
-    SparePool& pool = pool_for(*worker);
-    if (pool.waiting.empty() && await_spares(pool)) {  // each spare that comes calls this again
-      start_waits_for_spare_ = true;
-      break;
+    if (pool_for(*worker).waiting.empty()) {
+      const Ordered result = order(*worker);
+      if (result == Ordered::yes) continue;
+      if (result == Ordered::no_room) break;  // each announcement calls this again
     }
     if (!launch_worker(*worker)) {
       start_failed(*worker);
       break;
     }
   }
-  if (announcement_pending_ && !start_waits_for_spare_) announce_upstream();
+  start_pass_open_ = orders_outstanding_ > 0;
+  if (announcement_pending_ && !start_pass_open_) announce_upstream();
   arm_restart_timer();
   refill_spares();
-  if (!start_waits_for_spare_) end_start_pass();
+  if (!start_pass_open_) end_start_pass();
 }
 
-// As in the server, the ends of workers are looked at after a pass of starts, not in the middle of it. A pass that had to
-// wait for spares is through now, or given up because the host is not running any more.
+// As in the server, requests for workers and the ends of workers are looked at after a pass of starts, not in the middle
+// of it: one that was ordered may ask or end before its pid is known here. The pass is through when all are announced.
 void Postmaster::end_start_pass() {
-  start_waits_for_spare_ = false;
+  if (orders_outstanding_ > 0) return;
+  start_pass_open_ = false;
+  if (std::exchange(slots_postponed_, false)) slots_changed();
+  if (start_pass_open_) return;
   if (std::exchange(last_words_postponed_, false)) {
     if (!loop_.watch(last_words_fd_, [this] { on_last_words(); }))
       ereport(LOG, (errmsg("could not watch the last words of workers: %m")));
     on_last_words();
   }
   for (pid_t pid : std::exchange(postponed_ends_, {})) on_child_event(pid);
+}
+
+void Postmaster::announce_start(const WorkerRegistry::Worker& worker) const {
+  ereport(DEBUG1, (errmsg_internal("starting background worker process \"%s\"", worker.spec.name.c_str())));
 }
 
 // No process could be had for it.
@@ -147,7 +156,7 @@ void Postmaster::start_failed(WorkerRegistry::Worker& worker) {
 }
 
 bool Postmaster::launch_worker(WorkerRegistry::Worker& worker) {
-  ereport(DEBUG1, (errmsg_internal("starting background worker process \"%s\"", worker.spec.name.c_str())));
+  announce_start(worker);
   if (hand_over(worker)) return true;
   int slot = AssignPostmasterChildSlot();
   if (slot == 0) {
@@ -218,7 +227,7 @@ void Postmaster::worker_exited(const Child& child, WorkerExit exit) {
 // Workers whose last exit handler has run: they are over, and may be started again, while the kernel takes them
 // down.
 void Postmaster::on_last_words() {
-  if (start_waits_for_spare_) {
+  if (start_pass_open_) {
     if (!last_words_postponed_) loop_.unwatch(last_words_fd_);
     last_words_postponed_ = true;
     return;
@@ -264,7 +273,7 @@ void Postmaster::on_child_event(pid_t pid) {
   on_last_words();
   auto found = children_.find(pid);
   if (found == children_.end()) return;
-  if (start_waits_for_spare_ && found->second.kind == ChildKind::worker) {
+  if (start_pass_open_ && found->second.kind == ChildKind::worker) {
     loop_.unwatch(found->second.pidfd.get());
     postponed_ends_.push_back(pid);
     return;

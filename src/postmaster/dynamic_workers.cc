@@ -116,8 +116,12 @@ void Postmaster::place_workers_anew() {
   }
 }
 
-// A SIGUSR1 from a child.
+// A SIGUSR1 from a child, perhaps from one that was ordered and is not known yet (end_start_pass() calls this again).
 void Postmaster::slots_changed() {
+  if (orders_outstanding_ > 0) {
+    slots_postponed_ = true;
+    return;
+  }
   (void)CheckPostmasterSignal(PMSIGNAL_BACKGROUND_WORKER_CHANGE);
   ledger_.take_changes(WorkerRegistry::Clock::now());
   start_workers();

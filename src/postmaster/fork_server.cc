@@ -3,12 +3,13 @@
 #include "postmaster/fork_server.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "core/event_loop.hpp"
 #include "postmaster/child.hpp"
@@ -22,23 +23,23 @@ struct Answer {
   int error;
 };
 
-constexpr std::size_t kDescriptors = 2;  // of an answer: the pidfd and the order pipe
+constexpr std::size_t kDescriptors = 2;  // of an answer at most: the pidfd, and of a spare the order pipe
 
 // Sends one answer, waiting for room; false when the postmaster is gone.
-bool answer(int socket, Answer text, const int* descriptors) noexcept {
+bool answer(int socket, Answer text, const int* descriptors = nullptr, std::size_t count = 0) noexcept {
   iovec data{&text, sizeof text};
   alignas(cmsghdr) char control[CMSG_SPACE(kDescriptors * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  if (descriptors != nullptr) {
+  if (count != 0) {
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(kDescriptors * sizeof(int));
-    std::memcpy(CMSG_DATA(header), descriptors, kDescriptors * sizeof(int));
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
   }
   ssize_t sent;
   do {
@@ -47,42 +48,62 @@ bool answer(int socket, Answer text, const int* descriptors) noexcept {
   return sent == static_cast<ssize_t>(sizeof text);
 }
 
-bool make_spare(int socket, SpareMain spare_main) noexcept {
+bool make_spare(int socket, const ForkedMains& mains, pid_t* note) noexcept {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return answer(socket, {0, errno}, nullptr);
+  if (::pipe2(ends, O_CLOEXEC) < 0) return answer(socket, {0, errno});
   ends[1] = EventLoop::make_private(ends[1]);  // the new process closes what is private
   int pidfd = -1;
-  pid_t pid = fork_child_of_postmaster(&pidfd);
-  if (pid == 0) spare_main(ends[0]);
+  pid_t pid = fork_child_of_postmaster(&pidfd, note);
+  if (pid == 0) mains.spare(ends[0]);
   int error = errno;
   ::close(ends[0]);
   int descriptors[kDescriptors] = {pidfd, ends[1]};
-  bool sent = pid < 0 ? answer(socket, {0, error}, nullptr) : answer(socket, {pid, 0}, descriptors);
+  bool sent = pid < 0 ? answer(socket, {0, error}) : answer(socket, {pid, 0}, descriptors, 2);
   ::close(ends[1]);
   if (pidfd >= 0) ::close(pidfd);
   return sent;
 }
 
+bool make_ordered(int socket, const ForkedMains& mains, pid_t* note, void* order) noexcept {
+  int pidfd = -1;
+  pid_t pid = fork_child_of_postmaster(&pidfd, note);
+  if (pid == 0) mains.ordered(order);
+  bool sent = pid < 0 ? answer(socket, {0, errno}) : answer(socket, {pid, 0}, &pidfd, 1);
+  if (pidfd >= 0) ::close(pidfd);
+  return sent;
+}
+
+bool request(int socket, const void* bytes, std::size_t size) noexcept {
+  return ::send(socket, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(size);
+}
+
 }  // namespace
 
-void run_fork_server(int socket, SpareMain spare_main) {
+void run_fork_server(int socket, const ForkedMains& mains, pid_t* note) {
+  // Static: a worker has its order here as long as it lives.
+  alignas(std::max_align_t) static std::byte text[kLargestOrder];
   socket = EventLoop::make_private(socket);
+  *static_cast<volatile pid_t*>(note) = 0;  // the kernel will find the page there
   for (;;) {
-    int wanted = 0;
-    ssize_t got = ::recv(socket, &wanted, sizeof wanted, 0);
+    ssize_t got = ::recv(socket, text, sizeof text, 0);
     if (got < 0 && errno == EINTR) continue;
+    if (got == static_cast<ssize_t>(mains.order_size)) {
+      if (!make_ordered(socket, mains, note, text)) ::_exit(0);
+      continue;
+    }
+    int wanted = 0;
     if (got != static_cast<ssize_t>(sizeof wanted)) ::_exit(0);  // retired
+    std::memcpy(&wanted, text, sizeof wanted);
     while (wanted-- > 0)
-      if (!make_spare(socket, spare_main)) ::_exit(0);
+      if (!make_spare(socket, mains, note)) ::_exit(0);
   }
 }
 
-bool request_spares(int socket, int count) noexcept {
-  return ::send(socket, &count, sizeof count, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-         static_cast<ssize_t>(sizeof count);
-}
+bool request_spares(int socket, int count) noexcept { return request(socket, &count, sizeof count); }
 
-std::optional<SpareAnnouncement> read_announcement(int socket, bool* ended) noexcept {
+bool request_ordered(int socket, const void* order, std::size_t size) noexcept { return request(socket, order, size); }
+
+std::optional<Announcement> read_announcement(int socket, bool* ended) noexcept {
   Answer text{};
   iovec data{&text, sizeof text};
   alignas(cmsghdr) char control[CMSG_SPACE(kDescriptors * sizeof(int))];
@@ -100,27 +121,30 @@ std::optional<SpareAnnouncement> read_announcement(int socket, bool* ended) noex
     *ended = true;
     return std::nullopt;
   }
-  SpareAnnouncement spare;
-  spare.pid = text.pid;
-  spare.error = text.error;
-  if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS &&
-                                                 header->cmsg_len == CMSG_LEN(kDescriptors * sizeof(int))) {
-    int descriptors[kDescriptors];
-    std::memcpy(descriptors, CMSG_DATA(header), sizeof descriptors);
-    spare.pidfd = UniqueFd(EventLoop::make_private(descriptors[0]));
-    spare.order_pipe = UniqueFd(EventLoop::make_private(descriptors[1]));
+  Announcement process;
+  process.pid = text.pid;
+  process.error = text.error;
+  if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int descriptors[kDescriptors] = {-1, -1};
+    std::memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+    process.pidfd = UniqueFd(EventLoop::make_private(descriptors[0]));
+    if (descriptors[1] >= 0) process.order_pipe = UniqueFd(EventLoop::make_private(descriptors[1]));
   }
-  return spare;
+  return process;
 }
 
-std::vector<pid_t> children_of_this_process() {
-  std::vector<pid_t> pids;
-  if (std::FILE* file = std::fopen("/proc/thread-self/children", "re")) {
-    int pid = 0;
-    while (std::fscanf(file, "%d", &pid) == 1) pids.push_back(pid);
-    std::fclose(file);
-  }
-  return pids;
+Result<MadeNote> MadeNote::create() {
+  void* at = ::mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return system_error("map a page to share with a fork server");
+  return MadeNote(new (at) pid_t(0));
+}
+
+MadeNote::~MadeNote() {
+  if (at_ != nullptr) ::munmap(at_, sizeof(pid_t));
+}
+
+void MadeNote::keep_from_children() noexcept {
+  ::madvise(at_, sizeof(pid_t), MADV_DONTFORK);
 }
 
 }  // namespace bgw

@@ -281,7 +281,7 @@ void Postmaster::on_upstream_report(const UpstreamReport& report) {
 // After the first pass of starts, which may have to wait for a spare process.
 void Postmaster::announce_when_started() {
   announcement_pending_ = true;
-  if (!start_waits_for_spare_) announce_upstream();
+  if (!start_pass_open_) announce_upstream();
 }
 
 void Postmaster::announce_upstream() {

@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -77,6 +78,7 @@ class Postmaster {
 
   // children.cc: making and burying processes
   void start_workers();
+  void announce_start(const WorkerRegistry::Worker& worker) const;
   bool launch_worker(WorkerRegistry::Worker& worker);
   void start_monitor();
   void start_embedded();
@@ -106,15 +108,22 @@ class Postmaster {
     bool refill_queued = false;
     pid_t fork_server = 0;  // the present one; 0: none
     EventLoop::Clock::time_point fork_server_not_before{};
-    EventLoop::TimerId patience_timer = 0;
-    std::uint64_t announcements = 0;
+  };
+
+  // One process asked for and not announced yet: a spare, or the worker that was ordered and its slot.
+  struct Request {
+    WorkerRegistry::Worker* worker = nullptr;
+    int slot = 0;
   };
 
   // One that is retired has no requests any more; it answers those it had, and ends.
   struct ForkServer {
     SparePool& pool;
     UniqueFd socket;
-    int outstanding = 0;  // spares asked for and not announced yet
+    MadeNote note;
+    pid_t last_announced = 0;
+    std::deque<Request> outstanding = {};  // in the order in which they will be answered
+    EventLoop::Clock::time_point silent_since{};  // when something is outstanding: since then nothing was heard of it
   };
 
   // dynamic_workers.cc: registrations and who is told of workers
@@ -129,18 +138,23 @@ class Postmaster {
   void notify(pid_t pid) const;
   void drop_unstarted_workers();
 
-  // spares.cc: processes made ahead of need
+  // spares.cc: processes made ahead of need, and by others than the postmaster
+  enum class Ordered { yes, no_room, no };
   bool hand_over(WorkerRegistry::Worker& worker);
   SparePool& pool_for(const WorkerRegistry::Worker& worker) { return pools_[worker.spec.needs_database ? 1 : 0]; }
-  bool await_spares(SparePool& pool);
+  Ordered order(WorkerRegistry::Worker& worker);
   bool start_fork_server(SparePool& pool);
   void ask_for_spares(SparePool& pool, int count);
-  void watch_fork_server(SparePool& pool);
+  void expect(ForkServer& server, const std::vector<Request>& requests);
+  void watch_fork_servers();
   void on_announcements(pid_t server_pid);
-  void take_spare(SparePool& pool, SpareAnnouncement spare, bool wanted);
+  void take(ForkServer& server, Announcement process, bool present);
+  void take_spare(SparePool& pool, Announcement spare, bool wanted);
+  void take_ordered(const Request& request, Announcement process, bool current_settings);
+  void order_failed(const Request& request);
+  void give_up_requests(ForkServer& server);
   void retire_fork_server(SparePool& pool);
   void fork_server_exited(const Child& child, WorkerExit exit);
-  void find_strange_children(int tries);
   void refill_spares();
   void refill(SparePool& pool);
   void pause_refill();
@@ -160,7 +174,7 @@ class Postmaster {
   void signal_child(const Child& child, int signal_number);
   void signal_workers_and_backends(int signal_number);
   void arm_kill_timer();
-  std::size_t workers_and_backends() const { return supervised_; }
+  std::size_t workers_and_backends() const { return supervised_ + static_cast<std::size_t>(orders_outstanding_); }
 
   EventLoop& loop_;
   PostmasterOptions options_;
@@ -175,7 +189,9 @@ class Postmaster {
   UniqueFd own_pidfd_;
   std::vector<pid_t> postponed_ends_;   // workers that have ended during the pass of starts
   bool last_words_postponed_ = false;
-  bool start_waits_for_spare_ = false;  // the last pass of starts ended for want of a spare that is on its way
+  int orders_outstanding_ = 0;          // workers that fork servers are making
+  bool start_pass_open_ = false;  // the last pass of starts has not ended: workers were ordered and not announced yet
+  bool slots_postponed_ = false;        // until then
   int starts_of_pass_ = 0;
   bool announcement_pending_ = false;   // that the upstream is ready, until the first pass of starts is through
   int last_words_fd_ = -1;
@@ -189,6 +205,7 @@ class Postmaster {
   EventLoop::TimerId restart_timer_ = 0;
   EventLoop::Clock::time_point restart_timer_at_{};
   EventLoop::TimerId kill_timer_ = 0;
+  EventLoop::TimerId patience_timer_ = 0;  // with fork servers that were asked
   bool start_pass_queued_ = false;
   int control_backends_ = 0;
   SparePool pools_[2] = {{.database = false}, {.database = true}};

@@ -8,15 +8,15 @@
 // There are two kinds: spares for workers that asked for a database have libpq loaded (core/libpq.hpp); the others
 // have not, and are forked, started and ended in less than half the time. The postmaster itself never loads it.
 //
-// Spares are made by fork servers (fork_server.hpp), one for each kind. A few are kept waiting; when many workers are to be
-// started, as many are asked for as can be used, and each is handed its order as it comes. Without a fork
-// server, or with spare_worker_processes = 0, the postmaster forks workers itself.
+// Spares are made by fork servers (fork_server.hpp), one for each kind. A few are kept waiting. When more workers are to be
+// started than there are spares, the fork server is given their orders and makes the workers themselves: that saves each the
+// pipe, and the sleep before the order comes. Without a fork server, or with spare_worker_processes = 0, the postmaster
+// forks workers itself.
 //
 // A spare is a copy of the postmaster as it was: with settings of that moment, and attached to the shared
 // memory of that moment. Spares are therefore dismissed at every reload, reset and shutdown. They hold no slot
 // and touch nothing in shared memory, so that the death of an idle one, however it comes, is no crash.
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,10 +46,8 @@ namespace bgw {
 namespace {
 
 constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is made when one died on its own
-constexpr int kMostRequested = 32;            // spares on their way at the same time
+constexpr std::size_t kMostRequested = 32;    // processes on their way at the same time
 constexpr std::chrono::seconds kPatience{1};  // with a fork server that was asked and says nothing
-constexpr std::chrono::milliseconds kStrayDelay{100};
-constexpr int kStrayTries = 20;
 
 struct Order {
   int slot;
@@ -58,7 +56,13 @@ struct Order {
 // Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
 static_assert(sizeof(Order) <= 4096);
 
-[[noreturn]] void wait_for_order(int order_fd) {
+void carry_out(void* text) {
+  auto* order = static_cast<Order*>(text);
+  MyPMChildSlot = order->slot;
+  run_background_worker(&order->worker);
+}
+
+void wait_for_order(int order_fd) {
   static Order order;
   init_ps_display("spare");
   auto* at = reinterpret_cast<char*>(&order);
@@ -69,8 +73,7 @@ static_assert(sizeof(Order) <= 4096);
     have += static_cast<size_t>(got);
   }
   ::close(order_fd);
-  MyPMChildSlot = order.slot;
-  run_background_worker(&order.worker);
+  carry_out(&order);
 }
 
 }  // namespace
@@ -108,19 +111,23 @@ bool Postmaster::start_fork_server(SparePool& pool) {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
   UniqueFd its_end(ends[0]);
   UniqueFd our_end(EventLoop::make_private(ends[1]));
+  auto note = MadeNote::create();
+  if (!note) return false;
   pool.fork_server_not_before = EventLoop::Clock::now() + kAfterADeath;
   pid_t pid = fork_child(0);
+  note->keep_from_children();
   if (pid == 0) {
     init_ps_display("fork server");
     if (pool.database) load_libpq();
-    run_fork_server(its_end.get(), wait_for_order);
+    run_fork_server(its_end.get(), {.spare = wait_for_order, .ordered = carry_out, .order_size = sizeof(Order)},
+                    note->address());
   }
   if (pid < 0 || !add_child(ChildKind::fork_server, pid, 0)) return false;
   if (!loop_.watch(our_end.get(), [this, pid] { on_announcements(pid); })) {
     ::kill(pid, SIGKILL);
     return false;
   }
-  fork_servers_.emplace(pid, ForkServer{.pool = pool, .socket = std::move(our_end)});
+  fork_servers_.emplace(pid, ForkServer{.pool = pool, .socket = std::move(our_end), .note = std::move(*note)});
   pool.fork_server = pid;
   pool.fork_server_not_before = {};
   return true;
@@ -129,32 +136,53 @@ bool Postmaster::start_fork_server(SparePool& pool) {
 void Postmaster::ask_for_spares(SparePool& pool, int count) {
   ForkServer& server = fork_servers_.at(pool.fork_server);
   if (count <= 0 || !request_spares(server.socket.get(), count)) return;
-  server.outstanding += count;
-  watch_fork_server(pool);
+  expect(server, std::vector<Request>(static_cast<std::size_t>(count)));
 }
 
-// One that was asked and says nothing for a while is stopped or stuck: workers must not wait for it.
-void Postmaster::watch_fork_server(SparePool& pool) {
-  if (pool.patience_timer != 0) return;
-  pool.patience_timer = loop_.call_after(kPatience, [this, &pool, pid = pool.fork_server, seen = pool.announcements] {
-    pool.patience_timer = 0;
-    if (pool.fork_server == 0 || fork_servers_.at(pool.fork_server).outstanding == 0) return;
-    if (pid != pool.fork_server || seen != pool.announcements) return watch_fork_server(pool);
-    ereport(LOG, (errmsg("fork server process (PID %d) does not answer", static_cast<int>(pid)),
-                  errdetail("It is killed, and made anew.")));
-    ::kill(pid, SIGKILL);
+void Postmaster::expect(ForkServer& server, const std::vector<Request>& requests) {
+  if (server.outstanding.empty()) server.silent_since = EventLoop::Clock::now();
+  server.outstanding.insert(server.outstanding.end(), requests.begin(), requests.end());
+  watch_fork_servers();
+}
+
+// One that was asked and says nothing for a while is stopped or stuck: workers must not wait for it, even if it is
+// retired.
+void Postmaster::watch_fork_servers() {
+  if (patience_timer_ != 0) return;
+  patience_timer_ = loop_.call_after(kPatience, [this] {
+    patience_timer_ = 0;
+    for (auto& [pid, server] : fork_servers_) {
+      if (server.outstanding.empty()) continue;
+      watch_fork_servers();
+      if (EventLoop::Clock::now() - server.silent_since < kPatience) continue;
+      ereport(LOG, (errmsg("fork server process (PID %d) does not answer", static_cast<int>(pid)),
+                    errdetail("It is killed, and made anew.")));
+      ::kill(pid, SIGKILL);
+    }
   });
 }
 
-// Whether spares are on their way for the workers that wait to be started; if not, the caller forks.
-bool Postmaster::await_spares(SparePool& pool) {
-  if (spare_worker_processes == 0) return false;
-  int waiting = static_cast<int>(std::min<std::size_t>(registry_.startable(pool.database), kMostRequested));
-  int outstanding = pool.fork_server != 0 ? fork_servers_.at(pool.fork_server).outstanding : 0;
-  if (outstanding == 0 && waiting < 2) return false;
-  if (!start_fork_server(pool)) return false;
-  if (outstanding <= waiting / 2) ask_for_spares(pool, waiting - outstanding);
-  return fork_servers_.at(pool.fork_server).outstanding > 0;
+// Has a fork server make the worker's process, unless the caller had better fork itself: there are no fork servers, or this
+// worker is the only one.
+Postmaster::Ordered Postmaster::order(WorkerRegistry::Worker& worker) {
+  SparePool& pool = pool_for(worker);
+  if (spare_worker_processes == 0) return Ordered::no;
+  std::size_t outstanding = pool.fork_server != 0 ? fork_servers_.at(pool.fork_server).outstanding.size() : 0;
+  if (outstanding == 0 && registry_.startable(pool.database) < 2) return Ordered::no;
+  if (outstanding >= kMostRequested) return Ordered::no_room;
+  if (!start_fork_server(pool)) return Ordered::no;
+  ForkServer& server = fork_servers_.at(pool.fork_server);
+  Order text{AssignPostmasterChildSlot(), *definition_of(worker)};
+  if (!request_ordered(server.socket.get(), &text, sizeof text)) {
+    ReleasePostmasterChildSlot(text.slot);
+    return outstanding > 0 ? Ordered::no_room : Ordered::no;
+  }
+  announce_start(worker);
+  pool.wanted = true;
+  registry_.ordered(worker);
+  orders_outstanding_++;
+  expect(server, {{&worker, text.slot}});
+  return Ordered::yes;
 }
 
 void Postmaster::on_announcements(pid_t server_pid) {
@@ -163,16 +191,20 @@ void Postmaster::on_announcements(pid_t server_pid) {
     auto found = fork_servers_.find(server_pid);
     if (found == fork_servers_.end()) return;
     ForkServer& server = found->second;
-    auto spare = read_announcement(server.socket.get(), &ended);
-    if (!spare) {
+    auto process = read_announcement(server.socket.get(), &ended);
+    if (!process) {
       if (ended) loop_.unwatch(server.socket.get());  // its exit follows
       break;
     }
-    server.pool.announcements++;
-    server.outstanding--;
-    take_spare(server.pool, std::move(*spare), server_pid == server.pool.fork_server);
+    server.silent_since = EventLoop::Clock::now();
+    if (process->pid != 0) server.last_announced = process->pid;
+    take(server, std::move(*process), server_pid == server.pool.fork_server);
   }
   start_workers();
+  if (phase_ != Phase::running) {
+    end_start_pass();
+    advance();
+  }
   // Some may have been asked for by workers that a spare kept waiting has served meanwhile, or that are gone.
   for (SparePool& pool : pools_)
     while (pool.waiting.size() > static_cast<std::size_t>(spare_worker_processes)) {
@@ -181,7 +213,76 @@ void Postmaster::on_announcements(pid_t server_pid) {
     }
 }
 
-void Postmaster::take_spare(SparePool& pool, SpareAnnouncement spare, bool wanted) {
+// The answer to the first of its requests.
+void Postmaster::take(ForkServer& server, Announcement process, bool present) {
+  const Request request = server.outstanding.front();
+  server.outstanding.pop_front();
+  if (request.worker != nullptr)
+    take_ordered(request, std::move(process), present);
+  else
+    take_spare(server.pool, std::move(process), present);
+}
+
+// An ordered worker has a process, or none. What was wished of it since it was ordered is done now.
+void Postmaster::take_ordered(const Request& request, Announcement process, bool current_settings) {
+  WorkerRegistry::Worker& worker = *request.worker;
+  if (process.pid == 0) {
+    errno = process.error;
+    ereport(LOG, (errmsg("could not fork worker process: %m")));
+    ReleasePostmasterChildSlot(request.slot);
+    order_failed(request);
+    return;
+  }
+  if (!add_child(ChildKind::worker, process.pid, request.slot, &worker, std::move(process.pidfd))) {
+    order_failed(request);
+    return;
+  }
+  orders_outstanding_--;
+  registry_.started(worker, process.pid);
+  const Child& child = children_.at(process.pid);
+  if (phase_ != Phase::running) {
+    const bool quit = phase_ == Phase::resetting || abnormal_ || shutdown_ == Shutdown::immediate;
+    signal_child(child, quit ? SIGQUIT : SIGTERM);
+  } else if (worker.terminate) {
+    ::kill(child.pid, SIGTERM);
+  } else if (worker.stopped_for_upstream) {
+    signal_child(child, SIGTERM);
+  } else if (!current_settings) {
+    ::kill(child.pid, SIGHUP);
+  }
+}
+
+void Postmaster::order_failed(const Request& request) {
+  orders_outstanding_--;
+  if (request.worker->terminate || shutdown_ != Shutdown::none) {
+    pid_t waiter = request.worker->spec.notify_pid;
+    forget_worker(*request.worker);
+    notify(waiter);
+  } else {
+    start_failed(*request.worker);
+  }
+}
+
+// Of a fork server that is dead: what it had made and not come to announce is taken all the same, and its orders are given
+// to another.
+void Postmaster::give_up_requests(ForkServer& server) {
+  const pid_t last = server.note.last();
+  if (!server.outstanding.empty() && last != 0 && last != server.last_announced)
+    take(server, {.pid = last}, false);
+  for (auto request = server.outstanding.rbegin(); request != server.outstanding.rend(); ++request) {
+    if (request->worker == nullptr) continue;
+    ReleasePostmasterChildSlot(request->slot);
+    if (request->worker->terminate) {
+      order_failed(*request);
+    } else {
+      orders_outstanding_--;
+      registry_.not_started(*request->worker);
+    }
+  }
+  if (shutdown_ != Shutdown::none) drop_unstarted_workers();
+}
+
+void Postmaster::take_spare(SparePool& pool, Announcement spare, bool wanted) {
   if (spare.pid == 0) {
     errno = spare.error;
     if (WorkerRegistry::Worker* worker = wanted ? registry_.next_to_start() : nullptr) {
@@ -210,6 +311,7 @@ void Postmaster::fork_server_exited(const Child& child, WorkerExit exit) {
   if (found == fork_servers_.end()) return;
   SparePool& pool = found->second.pool;
   loop_.unwatch(found->second.socket.get());
+  give_up_requests(found->second);
   fork_servers_.erase(found);
   if (child.pid == pool.fork_server) {
     pool.fork_server = 0;
@@ -217,16 +319,7 @@ void Postmaster::fork_server_exited(const Child& child, WorkerExit exit) {
     pause_refill();
     if (phase_ == Phase::running) log_child_exit(LOG, "fork server process", child.pid, exit, false);
   }
-  if (exit.by_signal || exit.code != 0)
-    loop_.call_after(kStrayDelay, [this] { find_strange_children(kStrayTries); });
-}
-
-// A spare that a dying fork server had made but not announced ends by itself; it only has to be reaped.
-void Postmaster::find_strange_children(int tries) {
-  bool more = false;
-  for (pid_t pid : children_of_this_process())
-    if (!children_.contains(pid) && ::waitpid(pid, nullptr, WNOHANG) == 0) more = true;
-  if (more && tries > 1) loop_.call_after(kStrayDelay, [this, tries] { find_strange_children(tries - 1); });
+  if (phase_ != Phase::running) end_start_pass();
 }
 
 // --- the few that wait -----------------------------------------------------------------------------------------
@@ -243,10 +336,12 @@ void Postmaster::refill(SparePool& pool) {
   pool.refill_queued = true;
   auto refill = [this, &pool] {
     pool.refill_queued = false;
-    if (phase_ != Phase::running || shutdown_ != Shutdown::none || !start_fork_server(pool)) return;
-    int coming = static_cast<int>(pool.waiting.size()) + fork_servers_.at(pool.fork_server).outstanding;
-    int taken = static_cast<int>(std::min<std::size_t>(registry_.startable(pool.database), kMostRequested));
-    ask_for_spares(pool, spare_worker_processes + taken - coming);
+    // Not while workers wait that its fork server will be asked for first.
+    if (phase_ != Phase::running || shutdown_ != Shutdown::none || registry_.startable(pool.database) > 1) return;
+    if (!start_fork_server(pool)) return;
+    const auto& requests = fork_servers_.at(pool.fork_server).outstanding;
+    auto coming = std::ranges::count_if(requests, [](const Request& request) { return request.worker == nullptr; });
+    ask_for_spares(pool, spare_worker_processes - static_cast<int>(pool.waiting.size()) - static_cast<int>(coming));
   };
   loop_.call_soon(std::move(refill));
 }

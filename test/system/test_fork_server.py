@@ -3,7 +3,7 @@
 import os
 import signal
 
-from harness import descendants, title, wait_until
+from harness import BUILD, descendants, title, wait_until
 
 
 def many(space, count=60):
@@ -80,6 +80,47 @@ def test_deaf_fork_server(space):
     host.log.wait_for(r"fork server process \(PID \d+\) does not answer")
     all_run(host, other_than=before)
     no_strays(host)
+
+
+def lose_announcement(space, host, descriptors, act):
+    """The fork server dies between making a process and saying so: the postmaster knows that process all the same."""
+    folder = os.path.join(space.folder, "plant")
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)  # the host removes the file
+    file = os.path.join(folder, "lose")
+    host.start(env={"LD_PRELOAD": f"{BUILD}/test/plants/lost_announcement.so", "BGW_LOSE_ANNOUNCEMENT": file})
+    host.expect_crash = True
+    before = all_run(host)
+    wait_until(lambda: len(helper(host, "spare")) == 4, what="4 spares")
+    with open(f"{file}.new", "w") as f:
+        f.write(str(descriptors))
+    os.chmod(f"{file}.new", 0o644)
+    os.rename(f"{file}.new", file)
+    act(before)
+    host.log.wait_for(r"fork server process \(PID \d+\) was terminated by signal 9")
+    wait_until(lambda: len(helper(host, "spare")) == 4, what="4 spares again")
+    no_strays(host)
+    return before
+
+
+def end_all(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+
+
+def test_lost_announcement_of_a_worker(space):
+    host = many(space)
+    before = lose_announcement(space, host, 1, end_all)
+    all_run(host, other_than=before)
+    assert not any("reinitializing" in line for line in host.log.lines)  # each worker runs once, and none was taken for crashed
+    host.stop()
+
+
+def test_lost_announcement_of_a_spare(space):
+    host = many(space)
+    before = lose_announcement(space, host, 2, lambda pids: end_all(list(pids)[:1]))
+    all_run(host, other_than=list(before)[:1])
+    host.stop()
 
 
 def test_reload_while_starting(space):

@@ -196,7 +196,22 @@ TEST(WorkerRegistry, RandomHistoriesKeepTheInvariants) {
       std::erase(workers, w);
       registry.forget(*w);
     };
-    switch (random() % 8) {
+    switch (random() % 10) {
+      case 8:
+        if (auto* worker = registry.next_to_start()) registry.ordered(*worker);
+        break;
+      case 9:
+        for (auto* worker : std::vector(workers)) {
+          if (worker->state != WorkerState::ordered || random() % 2) continue;
+          if (random() % 4) {
+            registry.started(*worker, next_pid++);
+          } else if (worker->terminate) {
+            drop(worker);
+          } else {
+            registry.not_started(*worker);
+          }
+        }
+        break;
       case 0:
         if (workers.size() < 50) {
           std::optional<std::chrono::seconds> restart;
@@ -229,6 +244,7 @@ TEST(WorkerRegistry, RandomHistoriesKeepTheInvariants) {
           if (verdict == ExitVerdict::forget) drop(worker);
           if (verdict == ExitVerdict::crash) {
             for (auto* other : std::vector(workers)) {
+              if (other->state == WorkerState::ordered) registry.started(*other, next_pid++);
               if (other->state != WorkerState::running) continue;
               ASSERT_EQ(registry.exited(*other, {.code = 2}, now), ExitVerdict::crash);
             }
@@ -243,7 +259,8 @@ TEST(WorkerRegistry, RandomHistoriesKeepTheInvariants) {
       case 7:
         if (!workers.empty() && registry.terminate(*workers[random() % workers.size()])) {
           for (auto* worker : std::vector(workers))
-            if (worker->terminate && worker->state != WorkerState::running) drop(worker);
+            if (worker->terminate && worker->state != WorkerState::running && worker->state != WorkerState::ordered)
+              drop(worker);
         }
         break;
     }
@@ -265,6 +282,41 @@ TEST(WorkerRegistry, RandomHistoriesKeepTheInvariants) {
     ASSERT_EQ(registry.size(), workers.size());
     ASSERT_EQ(registry.next_to_start() != nullptr, any_startable);
   }
+}
+
+TEST(WorkerRegistry, AnOrderedWorkerIsNotInTheQueueAndNotForgotten) {
+  WorkerRegistry registry;
+  auto& first = registry.add(spec("first", StartWhen::postmaster_start), 0);
+  auto& second = registry.add(spec("second", StartWhen::postmaster_start), 1);
+  ASSERT_EQ(registry.next_to_start(), &second);
+  registry.ordered(second);
+  EXPECT_EQ(registry.startable(false), 1u);
+  ASSERT_EQ(registry.next_to_start(), &first);
+  registry.ordered(first);
+  EXPECT_EQ(registry.next_to_start(), nullptr);
+  EXPECT_FALSE(registry.terminate(second));  // its process will be told
+  registry.started(second, 100);
+  EXPECT_TRUE(second.terminate);
+  EXPECT_EQ(registry.find_pid(100), &second);
+  registry.not_started(first);
+  EXPECT_EQ(registry.next_to_start(), &first);
+  EXPECT_EQ(first.starts, 0u);
+}
+
+TEST(WorkerRegistry, AnOrderedWorkerIsStoppedForTheUpstreamOnceItHasAPid) {
+  WorkerRegistry registry;
+  registry.upstream_changed(UpstreamLevel::read_write);
+  auto& worker = registry.add(spec("w", StartWhen::recovery_finished, 5s, true), 0);
+  registry.ordered(worker);
+  registry.upstream_changed(UpstreamLevel::none);
+  EXPECT_TRUE(registry.stop_for_upstream().empty());
+  registry.started(worker, 100);
+  EXPECT_TRUE(worker.stopped_for_upstream);
+  EXPECT_EQ(registry.exited(worker, WorkerExit{.code = 1}, kNoon), ExitVerdict::restart);
+  EXPECT_EQ(worker.state, WorkerState::waiting_state);
+  registry.upstream_changed(UpstreamLevel::read_write);
+  registry.ordered(worker);
+  EXPECT_FALSE(worker.stopped_for_upstream);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +68,27 @@ TEST(CloneSibling, IsAChildOfTheCallersParent) {
   EXPECT_EQ(status, 0);
   close(ends[0]);
   close(ends[1]);
+}
+
+// Not even the caller's death at the worst moment hides the new process from who shares the note.
+TEST(CloneSibling, IsNotedBeforeItBegins) {
+  auto* note = static_cast<pid_t*>(
+      mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(note, MAP_FAILED);
+  pid_t maker = fork();
+  if (maker == 0) {
+    *static_cast<volatile pid_t*>(note) = 0;
+    int pidfd = -1;
+    pid_t sibling = bgw::clone_sibling(&pidfd, note);
+    if (sibling == 0) _exit(*static_cast<volatile pid_t*>(note) == getpid() ? 0 : 1);
+    kill(getpid(), SIGKILL);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(maker, &status, 0), maker);
+  ASSERT_GT(*static_cast<volatile pid_t*>(note), 0);
+  EXPECT_EQ(waitpid(*note, &status, 0), *note);
+  EXPECT_EQ(status, 0);
+  munmap(note, sizeof(pid_t));
 }
 
 }  // namespace
