@@ -3,6 +3,8 @@
 // A library is known by device and inode, so that the same file under another path is not loaded twice. The
 // list is inherited by fork: what the postmaster preloaded is not initialised again in a child. Entered by
 // the postmaster before any child exists, and by children. C style throughout: every function may raise.
+#include "bridge/loader.hpp"
+
 #include "bridge/critical.hpp"
 #include "bridge/load_report.hpp"
 #include "core/libpq_library.hpp"
@@ -32,6 +34,8 @@ struct LoadedLibrary {
   dev_t device;
   ino_t inode;
   void* handle;
+  const char* preloaded_as;  // its name in shared_preload_libraries; nullptr: loaded otherwise
+  const char* search_path;   // dynamic_library_path as it was then
   char path[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -116,8 +120,8 @@ void check_magic(const char* path, void* handle) {
   raise_incompatible(path, &copy);
 }
 
-// Loads the file, or finds it loaded already; returns its handle.
-void* load_library(const char* path) {
+// Loads the file, which was asked for by `name`, or finds it loaded already; returns its handle.
+void* load_library(const char* path, const char* name) {
   for (LoadedLibrary* l = libraries; l != nullptr; l = l->next)
     if (strcmp(l->path, path) == 0) return l->handle;
 
@@ -150,6 +154,10 @@ void* load_library(const char* path) {
   entry->device = file.st_dev;
   entry->inode = file.st_ino;
   entry->handle = handle;
+  if (reports) {
+    entry->preloaded_as = MemoryContextStrdup(TopMemoryContext, name);
+    entry->search_path = MemoryContextStrdup(TopMemoryContext, Dynamic_library_path ? Dynamic_library_path : "");
+  }
   strcpy(entry->path, path);
   (last_library ? last_library->next : libraries) = entry;
   last_library = entry;
@@ -230,12 +238,21 @@ void load_listed(const char* list, const char* setting) {
 
 }  // namespace
 
+void* bgw_find_preloaded_function(const char* library, const char* function) {
+  for (LoadedLibrary* l = libraries; l != nullptr; l = l->next) {
+    if (l->preloaded_as == nullptr || strcmp(l->preloaded_as, library) != 0) continue;
+    if (strcmp(l->search_path, Dynamic_library_path ? Dynamic_library_path : "") != 0) return nullptr;
+    return dlsym(l->handle, function);
+  }
+  return nullptr;
+}
+
 extern "C" {
 
 void* load_external_function(const char* filename, const char* funcname, bool signalNotFound,
                              void** filehandle) {
   char* path = expand_library_name(filename);
-  void* handle = load_library(path);
+  void* handle = load_library(path, filename);
   if (filehandle) *filehandle = handle;
   void* function = dlsym(handle, funcname);
   if (function == nullptr && signalNotFound)
@@ -255,7 +272,7 @@ void load_file(const char* filename, bool restricted) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("access to library \"%s\" is not allowed", filename)));
   char* path = expand_library_name(filename);
-  load_library(path);
+  load_library(path, filename);
   pfree(path);
 }
 

@@ -106,9 +106,14 @@ void install_default_handlers(bool database) {
 #endif
 }
 
+struct Entry {
+  BackgroundWorker* worker;
+  bgworker_main_type function;  // nullptr: not known yet
+};
+
 // Everything that may raise between the first line of a worker and its last.
 void run_entry_function(void* arg) {
-  auto* worker = static_cast<BackgroundWorker*>(arg);
+  auto [worker, function] = *static_cast<Entry*>(arg);
   InitProcess();
   pgstat_beinit();
   pgstat_bestart();
@@ -116,10 +121,11 @@ void run_entry_function(void* arg) {
   if (strcmp(worker->bgw_library_name, "postgres") == 0)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
                     errmsg_internal("internal function \"%s\" not found", worker->bgw_function_name)));
-  auto entry = reinterpret_cast<bgworker_main_type>(
-      load_external_function(worker->bgw_library_name, worker->bgw_function_name, true, nullptr));
+  if (function == nullptr)
+    function = reinterpret_cast<bgworker_main_type>(
+        load_external_function(worker->bgw_library_name, worker->bgw_function_name, true, nullptr));
   CurrentMemoryContext = TopMemoryContext;
-  entry(worker->bgw_main_arg);
+  function(worker->bgw_main_arg);
 }
 
 bool may_connect() {
@@ -169,7 +175,7 @@ bool check_definition(BackgroundWorker* worker, int elevel) {
   return sanity_check(worker, elevel);
 }
 
-void run_background_worker(BackgroundWorker* worker) {
+void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry_function) {
   MyBgworkerEntry = worker;
   IsBackgroundWorker = true;
   MyBackendType = B_BG_WORKER;
@@ -179,7 +185,8 @@ void run_background_worker(BackgroundWorker* worker) {
   install_default_handlers((worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0);
   CurrentMemoryContext = TopMemoryContext;
 
-  if (!bgw_call_catching(run_entry_function, worker)) {
+  Entry entry{worker, entry_function};
+  if (!bgw_call_catching(run_entry_function, &entry)) {
     // An ERROR nobody caught: report it and leave with code 1, which restarts the worker if it may be.
     error_context_stack = nullptr;
     HOLD_INTERRUPTS();

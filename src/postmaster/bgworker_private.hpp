@@ -25,7 +25,7 @@ bool check_definition(BackgroundWorker* worker, int elevel);
 SlotRequests attach_worker_slots();
 
 // In a fresh child, with signals blocked and MyPMChildSlot assigned: becomes the worker, runs its entry
-// function, and ends the process.
-[[noreturn]] void run_background_worker(BackgroundWorker* worker);
+// function, and ends the process. `entry` is that function where it is known already; it is looked up otherwise.
+[[noreturn]] void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry = nullptr);
 
 }  // namespace bgw

@@ -23,6 +23,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "bridge/loader.hpp"
 #include "core/libpq_library.hpp"
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
@@ -51,15 +52,21 @@ constexpr std::chrono::seconds kPatience{1};  // with a fork server that was ask
 
 struct Order {
   int slot;
+  bgworker_main_type entry;  // where the postmaster knows it: then the worker need not look for it
   BackgroundWorker worker;
 };
 // Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
 static_assert(sizeof(Order) <= 4096);
 
+Order order_for(const BackgroundWorker& worker) {
+  void* entry = bgw_find_preloaded_function(worker.bgw_library_name, worker.bgw_function_name);
+  return {AssignPostmasterChildSlot(), reinterpret_cast<bgworker_main_type>(entry), worker};
+}
+
 void carry_out(void* text) {
   auto* order = static_cast<Order*>(text);
   MyPMChildSlot = order->slot;
-  run_background_worker(&order->worker);
+  run_background_worker(&order->worker, order->entry);
 }
 
 void wait_for_order(int order_fd) {
@@ -85,7 +92,7 @@ bool Postmaster::hand_over(WorkerRegistry::Worker& worker) {
   while (!pool.waiting.empty()) {
     Child& spare = children_.at(pool.waiting.back());
     pool.waiting.pop_back();
-    Order order{AssignPostmasterChildSlot(), *definition_of(worker)};
+    Order order = order_for(*definition_of(worker));
     ssize_t written = ::write(spare.order_pipe.get(), &order, sizeof order);
     spare.order_pipe.reset();
     if (written != static_cast<ssize_t>(sizeof order)) {
@@ -172,7 +179,7 @@ Postmaster::Ordered Postmaster::order(WorkerRegistry::Worker& worker) {
   if (outstanding >= kMostRequested) return Ordered::no_room;
   if (!start_fork_server(pool)) return Ordered::no;
   ForkServer& server = fork_servers_.at(pool.fork_server);
-  Order text{AssignPostmasterChildSlot(), *definition_of(worker)};
+  Order text = order_for(*definition_of(worker));
   if (!request_ordered(server.socket.get(), &text, sizeof text)) {
     ReleasePostmasterChildSlot(text.slot);
     return outstanding > 0 ? Ordered::no_room : Ordered::no;

@@ -2,8 +2,8 @@
 //
 // One entry per PGPROC in shared memory, written by its owner only, under the protocol of the header: the
 // change count is odd while the entry is being changed, and a reader whose copy saw it odd or moving copies
-// again. Strings lie in arrays beside the entries. The postmaster, which must not trust what it finds there,
-// computes the place of a dead child's activity itself and copies printable characters only.
+// again. An entry's strings lie behind it, so that a new process touches few pages. The postmaster, which must not trust
+// what it finds there, computes the place of a dead child's activity itself and copies printable characters only.
 #include "port/clock.hpp"
 
 #include <atomic>
@@ -26,18 +26,19 @@ extern "C" {
 
 namespace {
 
-PgBackendStatus* entries = nullptr;  // in shared memory, as are the two below
-char* appnames = nullptr;
-char* activities = nullptr;
-
-// In shared memory, one per entry, each with a cache line of its own: its owner writes it at every
-// transaction's end.
-struct alignas(PG_CACHE_LINE_SIZE) TransactionCount {
-  std::atomic<std::uint64_t> ended;  // by the process that has the entry; set to 0 by the next one
+// In shared memory, one per PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is always 0.
+struct alignas(PG_CACHE_LINE_SIZE) Room {
+  PgBackendStatus entry;
+  char appname[NAMEDATALEN];
+  // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set to 0 by the
+  // next one.
+  alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> transactions_ended;
 };
-TransactionCount* transaction_counts = nullptr;
+char* rooms = nullptr;
+Size room_size = 0;
+int my_number = -1;  // of the room that has MyBEEntry
 
-// The size of the arrays, as it was when they were made.
+// How many there are and how long an activity is, as it was when they were made.
 int entry_count = 0;
 Size activity_size = 0;
 
@@ -50,11 +51,21 @@ TimestampTz current_timestamp() {
   return bgw::wall_clock_us() - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
+Room& room(int number) {
+  return *reinterpret_cast<Room*>(rooms + static_cast<Size>(number) * room_size);
+}
+PgBackendStatus& entry_of(int number) {
+  return room(number).entry;
+}
 char* activity_of(int number) {
-  return activities + number * activity_size;
+  return reinterpret_cast<char*>(&room(number) + 1);
 }
 char* appname_of(int number) {
-  return appnames + number * NAMEDATALEN;
+  return room(number).appname;
+}
+
+Size size_of_room() {
+  return TYPEALIGN(PG_CACHE_LINE_SIZE, add_size(sizeof(Room), static_cast<Size>(pgstat_track_activity_query_size)));
 }
 
 void leave_entry(int code, Datum arg) {
@@ -67,7 +78,7 @@ void leave_entry(int code, Datum arg) {
 
 // Copies an entry that is in use, strings included; false if it is not in use.
 bool copy_entry(int number, PgBackendStatus* copy, char* appname, char* activity) {
-  volatile PgBackendStatus* entry = &entries[number];
+  volatile PgBackendStatus* entry = &entry_of(number);
   for (;;) {
     int before, after;
     pgstat_begin_read_activity(entry, before);
@@ -123,13 +134,13 @@ namespace bgw {
 
 void count_transaction() noexcept {
   if (!MyBEEntry) return;
-  std::atomic<std::uint64_t>& ended = transaction_counts[MyBEEntry - entries].ended;
+  std::atomic<std::uint64_t>& ended = room(my_number).transactions_ended;
   ended.store(ended.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 std::uint64_t transactions_of(int process_number) noexcept {
-  if (!transaction_counts || process_number < 0 || process_number >= entry_count) return 0;
-  return transaction_counts[process_number].ended.load(std::memory_order_relaxed);
+  if (!rooms || process_number < 0 || process_number >= entry_count) return 0;
+  return room(process_number).transactions_ended.load(std::memory_order_relaxed);
 }
 
 }  // namespace bgw
@@ -142,28 +153,18 @@ PgBackendStatus* MyBEEntry = nullptr;
 
 Size BackendStatusShmemSize(void) {
   Size count = static_cast<Size>(MaxBackends + NUM_AUXILIARY_PROCS);
-  Size size = mul_size(sizeof(PgBackendStatus), count);
-  size = add_size(size, mul_size(NAMEDATALEN, count));
-  size = add_size(size, mul_size(static_cast<Size>(pgstat_track_activity_query_size), count));
-  size = add_size(size, mul_size(sizeof(TransactionCount), count));
-  return add_size(size, 4 * PG_CACHE_LINE_SIZE);
+  return add_size(mul_size(size_of_room(), count), PG_CACHE_LINE_SIZE);
 }
 
 void CreateSharedBackendStatus(void) {
   bool found;
   entry_count = MaxBackends + NUM_AUXILIARY_PROCS;
   activity_size = static_cast<Size>(pgstat_track_activity_query_size);
-  entries = static_cast<PgBackendStatus*>(
-      ShmemInitStruct("Backend Status Array", mul_size(sizeof(PgBackendStatus), entry_count), &found));
-  appnames = static_cast<char*>(
-      ShmemInitStruct("Backend Application Name Buffer", mul_size(NAMEDATALEN, entry_count), &found));
-  activities = static_cast<char*>(
-      ShmemInitStruct("Backend Activity Buffer", mul_size(activity_size, entry_count), &found));
-  transaction_counts = static_cast<TransactionCount*>(
-      ShmemInitStruct("Backend Transaction Counts", mul_size(sizeof(TransactionCount), entry_count), &found));
+  room_size = size_of_room();
+  rooms = static_cast<char*>(ShmemInitStruct("Backend Status Array", mul_size(room_size, entry_count), &found));
   for (int i = 0; i < entry_count; i++) {
-    entries[i].st_appname = appname_of(i);
-    entries[i].st_activity_raw = activity_of(i);
+    entry_of(i).st_appname = appname_of(i);
+    entry_of(i).st_activity_raw = activity_of(i);
   }
   // A snapshot of the memory before a reset is of no use to anybody.
   snapshot = nullptr;
@@ -172,7 +173,8 @@ void CreateSharedBackendStatus(void) {
 // Takes this process's entry. May be called again: the entry is kept.
 void pgstat_beinit(void) {
   if (MyBEEntry || !MyProc) return;
-  MyBEEntry = &entries[MyProc->pgprocno];
+  my_number = MyProc->pgprocno;
+  MyBEEntry = &entry_of(my_number);
   on_shmem_exit(leave_entry, static_cast<Datum>(0));
 }
 
@@ -180,10 +182,10 @@ void pgstat_beinit(void) {
 void pgstat_bestart(void) {
   volatile PgBackendStatus* entry = MyBEEntry;
   if (!entry) return;
-  const int number = static_cast<int>(MyBEEntry - entries);
+  const int number = my_number;
   const bool is_new = entry->st_procpid != MyProcPid;
   const TimestampTz now = current_timestamp();
-  if (is_new) transaction_counts[number].ended.store(0, std::memory_order_relaxed);
+  if (is_new) room(number).transactions_ended.store(0, std::memory_order_relaxed);
 
   PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
   entry->st_procpid = MyProcPid;
@@ -199,9 +201,7 @@ void pgstat_bestart(void) {
     entry->st_query_id = 0;
     memset(const_cast<SockAddr*>(&entry->st_clientaddr), 0, sizeof entry->st_clientaddr);
     activity_of(number)[0] = '\0';
-    activity_of(number)[activity_size - 1] = '\0';
     appname_of(number)[0] = '\0';
-    appname_of(number)[NAMEDATALEN - 1] = '\0';
   }
   entry->st_databaseid = MyProc ? MyProc->databaseId : InvalidOid;
   entry->st_userid = MyProc ? MyProc->roleId : InvalidOid;
@@ -320,11 +320,11 @@ const char* pgstat_get_backend_current_activity(int pid, bool checkUser) {
 // For the postmaster: trusts nothing that the dead child may have scribbled on. A worker that never connected
 // has an activity for the tools to show, but in the server it would have none to die in.
 const char* pgstat_get_crashed_backend_activity(int pid, char* buffer, int buflen) {
-  if (!entries) return nullptr;
+  if (!rooms) return nullptr;
   for (int i = 0; i < entry_count; i++) {
-    if (entries[i].st_procpid != pid) continue;
+    if (entry_of(i).st_procpid != pid) continue;
     const char* activity = activity_of(i);
-    if (activity[0] == '\0' || !OidIsValid(entries[i].st_userid)) return nullptr;
+    if (activity[0] == '\0' || !OidIsValid(entry_of(i).st_userid)) return nullptr;
     copy_printable(buffer, activity, Min(buflen, static_cast<int>(activity_size)));
     return buffer;
   }

@@ -36,6 +36,20 @@ void** array_of(size_t count) {
   _exit(1);
 }
 
+// Writes `text` from byte `at` of the title on, as much of it as there is room for; returns where it ends. A new process gets
+// its title by these few lines alone: printf's machinery would cost it four page faults.
+size_t append(size_t at, const char* text) {
+  size_t length = Min(strlen(text), title_size - 1 - at);
+  memcpy(title + at, text, length);
+  return at + length;
+}
+
+void show(const char* activity) {
+  title_length = append(fixed_length, activity);
+  memset(title + title_length, '\0', Max(written_length, title_length) - title_length + 1);
+  written_length = title_length;
+}
+
 }  // namespace
 
 extern "C" {
@@ -69,24 +83,14 @@ char** save_ps_display_args(int argc, char** argv) {
 void init_ps_display(const char* fixed_part) {
   if (!title || !IsUnderPostmaster) return;
   if (!fixed_part) fixed_part = GetBackendTypeDesc(MyBackendType);
-  if (cluster_name && cluster_name[0])
-    snprintf(title, title_size, "bgworkerd: %s: %s ", cluster_name, fixed_part);
-  else
-    snprintf(title, title_size, "bgworkerd: %s ", fixed_part);
-  fixed_length = strlen(title);
-  // The first title is set whatever the setting says.
-  bool setting = update_process_title;
-  update_process_title = true;
-  set_ps_display("");
-  update_process_title = setting;
+  fixed_length = append(0, "bgworkerd: ");
+  if (cluster_name && cluster_name[0]) fixed_length = append(append(fixed_length, cluster_name), ": ");
+  fixed_length = append(append(fixed_length, fixed_part), " ");
+  show("");  // the first title is set whatever update_process_title says
 }
 
 void set_ps_display(const char* activity) {
-  if (!update_process_title || !title || fixed_length == 0) return;
-  strlcpy(title + fixed_length, activity, title_size - fixed_length);
-  title_length = strlen(title);
-  if (written_length > title_length) memset(title + title_length, '\0', written_length - title_length);
-  written_length = title_length;
+  if (update_process_title && title && fixed_length != 0) show(activity);
 }
 
 // The activity as it is shown.
