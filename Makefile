@@ -1,7 +1,7 @@
 # The commands a person types; CMake does the work. A preset (release, debug, asan) is chosen with PRESET=.
 #
 #   make            build into build/release: programs in bin/, modules in lib/
-#   make run        install what is missing, build, and show a host with the sample modules at work
+#   make run        install what is missing, build, and show a host with the workers of modules/ under a small load
 #   make test       install what is missing, build, run every test
 #   make soak       the test that kills everything at random, for SOAK_SECONDS (an hour)
 #   make bench      figures beside a real server

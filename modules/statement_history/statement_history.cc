@@ -86,6 +86,7 @@ bool attempt(bgworker::worker& self, const char* what, F work) {
 void run(bgworker::worker& self) {
   self.connect(database, role);
   statement_history::prepare_schema();
+  if (!self.sleep(pause)) return;
   do {
     if (!attempt(self, "took a snapshot", [] { return statement_history::take_snapshot(text_length); }))
       continue;

@@ -2,11 +2,11 @@
 // refuses to work in.
 //
 //   DIR/bgworkerd.conf       the settings
-//   DIR/BGWORKERD_VERSION    one line, the PostgreSQL major whose ABI the host
-//   that made it has DIR/run/                 sockets: control.sock, the
-//   embedded upstream's DIR/bgworkerd.pid        while a host runs
-//   (core/lock_file) DIR/embedded/            the embedded upstream's cluster,
-//   once there is one (core/embedded_upstream)
+//   DIR/embedded.conf        the owner's settings for the embedded upstream, if any
+//   DIR/BGWORKERD_VERSION    one line, the PostgreSQL major whose ABI the host that made it has
+//   DIR/run/                 sockets: control.sock, the embedded upstream's
+//   DIR/bgworkerd.pid        while a host runs (core/lock_file)
+//   DIR/embedded/            the embedded upstream's cluster, once there is one (core/embedded_upstream)
 #pragma once
 
 #include <sys/types.h>

@@ -50,7 +50,9 @@ constexpr std::string_view conf_addition =
     "\n# Written by bgworkerd. listen_addresses, port, unix_socket_directories, unix_socket_permissions,\n"
     "# max_connections, cluster_name and the log's destination are given on the command line by the host.\n"
     "log_line_prefix = '%m [%p] embedded: '\n"
-    "log_checkpoints = off\n";
+    "log_checkpoints = off\n"
+    "# What the host's owner wants of this server, in a file beside the host's own.\n"
+    "include_if_exists = '../embedded.conf'\n";
 
 struct ChildFailure {
   enum Stage : int { none, directory, output, program } stage = none;

@@ -10,6 +10,10 @@
 // A cluster is made under DIR/embedded.new and renamed to DIR/embedded when it
 // is whole: what exists under that name is complete, and what an interrupted
 // initdb leaves is thrown away.
+//
+// Its settings are those of initdb, then those of DIR/embedded.conf, a file of
+// the owner's which postgresql.conf includes when it is there, then what the
+// host relies on, which it gives on the command line.
 #pragma once
 
 #include <sys/types.h>

@@ -39,7 +39,8 @@ constexpr const char* before_bindir = R"conf(# Configuration of bgworkerd.
 
 constexpr const char* after_bindir = R"conf(
                                         # folder with initdb and postgres, for the private server
-                                        # (change requires restart)
+                                        # (change requires restart); settings of that server go into
+                                        # the file embedded.conf beside this one
 #bgworkerd.prepare_threshold = 2        # the run of a statement at which it is prepared on the
                                         # upstream; 0 = never, for transaction poolers
 #bgworkerd.statement_savepoints = on    # an error that a worker catches leaves its transaction usable

@@ -115,7 +115,11 @@ void Postmaster::reload() {
   for (auto& [pid, child] : children_)
     if (child.kind == ChildKind::worker || child.kind == ChildKind::monitor || child.kind == ChildKind::backend)
       ::kill(pid, SIGHUP);
-  if (phase_ != Phase::running || was_embedded == bgw_upstream_is_embedded()) return;
+  if (phase_ != Phase::running) return;
+  if (was_embedded == bgw_upstream_is_embedded()) {
+    embedded_.reload();
+    return;
+  }
   if (was_embedded) {
     embedded_.stop(EmbeddedUpstream::StopMode::fast);
     if (monitor_pid_ == 0) start_monitor();

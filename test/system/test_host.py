@@ -187,6 +187,25 @@ def test_embedded_upstream(space):
     assert host.sql("SELECT value FROM spi_example1.counted WHERE type = 'total'") == "7"
 
 
+def test_settings_of_the_embedded_upstream(space):
+    """embedded.conf has settings for the private server: from the first start on, changed by a reload, never against the host."""
+    host = space.host()
+    path = os.path.join(host.data, "embedded.conf")
+    harness.write_whole(path, "shared_preload_libraries = 'pg_stat_statements'\nwork_mem = 5MB\nmax_connections = 5\n")
+    host.start()
+    host.log.wait_for(r"embedded: LOG:  database system is ready to accept connections", 4 * harness.DEADLINE)
+    assert host.sql("SHOW shared_preload_libraries") == "pg_stat_statements"
+    assert host.sql("CREATE EXTENSION pg_stat_statements; SELECT count(*) > 0 FROM pg_stat_statements") == "t"
+    assert host.sql("SHOW work_mem") == "5MB"
+    assert int(host.sql("SHOW max_connections")) >= 32
+    harness.write_whole(path, "shared_preload_libraries = 'pg_stat_statements'\nwork_mem = 6MB\n")
+    host.reload()
+    wait_until(lambda: host.sql("SHOW work_mem") == "6MB", what="the private server has the new setting")
+    harness.write_whole(path, "work_mem = much\n")
+    host.reload()
+    host.log.wait_for(r'embedded: LOG:  invalid value for parameter "work_mem": "much"')
+
+
 def test_embedded_upstream_is_restarted(space):
     """When the private server dies, it is started again, and so are the workers that had sessions on it."""
     host = space.host(settings={"shared_preload_libraries": "spi_example,hello_world", "spi_example.naptime": "1s",

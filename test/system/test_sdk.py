@@ -146,6 +146,11 @@ def test_parameters(space):
         daemon.log.wait_for(r'invalid value for parameter "probe_sdk.number": 7\n?')
         daemon.log.wait_for(r"DETAIL:  seven is refused")
         daemon.log.wait_for(r"DETAIL:  the check itself failed")
+        daemon.write_settings(**{"probe_sdk.number": "11", "probe_sdk.ratio": "1.5"})
+        daemon.reload()
+        daemon.log.wait_for(r'11 is outside the valid range for parameter "probe_sdk.number" \(1 .. 10\)')
+        daemon.log.wait_for(r'1.5 is outside the valid range for parameter "probe_sdk.ratio" \(0 .. 1\)')
+        daemon.log.wait_for(r"sdk: number 5 flag true ratio 0.5 word it's", count=2)
         daemon.write_settings(**{"probe_sdk.number": "9", "probe_sdk.ratio": "1", "probe_sdk.flag": "off",
                                  "probe_sdk.paint": "mauve"})
         daemon.reload()
@@ -236,6 +241,37 @@ def test_notifications(space):
         daemon.log.wait_for(end_of("listener"))
         assert [text for _, text in said(daemon, "listener")][2:6] == [
             f"sdk: heard {payload} on sdk_channel, sender known: true" for payload in ("while busy", "first", "second", "drittens: äöü")]
+
+
+def test_waits(space):
+    """Each thing that ends a wait is what it says it was: time, socket to read and to write, latch, notification, reload, stop; a
+    sleep follows the parameter that says how long."""
+    seen = []
+    for daemon in daemons(space, "waits", {"probe_sdk.naptime": "1h"}):
+        daemon.log.wait_for("sdk: waits for a reload")
+        daemon.reload()
+        daemon.log.wait_for("sdk: sleeps for ")
+        daemon.write_settings(**{"probe_sdk.naptime": "10ms"})
+        daemon.reload()
+        pid = worker_pid(daemon, "sdk: waits for a stop")
+        if isinstance(daemon, harness.Postgres):
+            wait_until(lambda d=daemon, p=pid: d.sql(f"SELECT query FROM pg_stat_activity WHERE pid = {p}") == "waiting for the end",
+                       what="the activity is shown")
+        os.kill(pid, signal.SIGTERM)
+        daemon.log.wait_for(end_of("waits", "[01]"))
+        seen.append([text for _, text in said(daemon, "waits") if text.startswith("sdk: ")][:-1])
+    assert seen[0] == seen[1] == [
+        "sdk: time: timed out ", "sdk: time of a socket: timed out ", "sdk: room to write: writable ", "sdk: something to read: readable ",
+        "sdk: both: readable writable ", "sdk: latch: latch ", "sdk: notified: true", 'sdk: heard "to myself" from myself: true',
+        'sdk: heard "" from myself: true', "sdk: slept: true", "sdk: all of it: true", "sdk: waits for a reload",
+        "sdk: reloaded: true", "sdk: sleeps for 1h", "sdk: slept for 10ms", "sdk: waits for a stop", "sdk: stop: true, goes on: false"]
+
+
+def test_retries_and_spans(space):
+    """in_transaction() runs again what may succeed then; spans are arrays."""
+    assert both(space, "retries") == [
+        "sdk: 40001 after 3 runs", "sdk: 40P01 after 3 runs", "sdk: 40001 is given up after 3 runs", "sdk: 22012 is given up after 1 runs",
+        "sdk: kept 2", "sdk: span 18", "sdk: span a-b", "sdk: retries ends with 0, 0 objects alive of some"]
 
 
 def test_dynamic_workers(space):

@@ -1,6 +1,8 @@
 """The worker statement_history, in a real server and in a host beside one: what it stores is what was run, whatever happens
 to the counters meanwhile, with no more rights than it needs."""
 
+import re
+
 import pytest
 
 from harness import SLOW, wait_until
@@ -287,3 +289,190 @@ def test_upgrade(space):
     place.host.start()
     place.host.log.wait_for("ERROR:  schema statement_history has version 99, this worker knows up to 2")
     place.host.log.wait_for("HINT:  Use a newer version of the module statement_history.")
+
+
+def test_key(space):
+    """The same text in two databases, by two roles, at top level and inside a function: each is counted by itself, its text kept
+    once for each database."""
+    place = Place(space, "host", server_settings={"pg_stat_statements.track": "all"}).start()
+    place.sql("CREATE EXTENSION pg_stat_statements; CREATE ROLE other LOGIN")
+    place.sql("CREATE DATABASE shop")
+    place.sql("CREATE FUNCTION inside() RETURNS int LANGUAGE plpgsql AS 'DECLARE r int; BEGIN SELECT 77 + 1 INTO r; RETURN r; END'")
+    place.start_worker()
+    place.wait_snapshots()
+    for database, role, times in (("postgres", "postgres", 2), ("postgres", "other", 3), ("shop", "postgres", 4)):
+        for _ in range(times):
+            space.psql(place.server.conninfo(database, role), "SELECT 77 + 1")
+    for _ in range(5):
+        place.sql("SELECT inside()")
+    place.wait_snapshots()
+    counted = place.sql(
+        "SELECT datname, userid::regrole, toplevel, sum(calls) FROM statement_history.raw r JOIN statement_history.statement s"
+        " USING (dbid, queryid) JOIN pg_database d ON d.oid = dbid WHERE query LIKE 'SELECT $1 + $2%' GROUP BY 1, 2, 3 ORDER BY 4")
+    assert counted.splitlines() == ["postgres|postgres|t|2", "postgres|other|t|3", "shop|postgres|t|4", "postgres|postgres|f|5"]
+    assert place.sql("SELECT count(*), count(DISTINCT dbid) FROM statement_history.statement WHERE query LIKE 'SELECT $1 + $2%'") == "2|2"
+    assert place.sql("SELECT database, role, toplevel, calls FROM statement_history.top('-infinity', 'infinity', 'calls')"
+                     " WHERE query LIKE 'SELECT $1 + $2%'").splitlines() == [
+        "postgres|postgres|f|5", "shop|postgres|t|4", "postgres|other|t|3", "postgres|postgres|t|2"]
+
+
+def test_marks(space):
+    """How each difference was had stands beside it: from the last snapshot, of a new entry, after going back, after a reset."""
+    place = Place(space, "host").start()
+    place.sql("CREATE EXTENSION pg_stat_statements")
+    place.start_worker()
+    place.wait_snapshots()
+
+    def after(statements):
+        # In one transaction that has the worker's lock: no snapshot comes in between.
+        place.sql("SELECT pg_advisory_xact_lock(hashtext('statement_history')); " + statements)
+        place.wait_snapshots()
+        return place.sql("SELECT mark, calls FROM statement_history.raw JOIN statement_history.statement USING (dbid, queryid)"
+                         " WHERE query = 'SELECT $1 AS marked' ORDER BY at DESC LIMIT 1")
+    marked = "SELECT 1 AS marked"
+    assert after(f"{marked}; {marked}; {marked}") == "+|3"
+    assert after(marked) == "n|1"
+    assert after("SELECT pg_stat_statements_reset(0, 0, queryid) FROM pg_stat_statements WHERE query = 'SELECT $1 AS marked'; "
+                 + marked) == "-|1"
+    assert after("SELECT pg_stat_statements_reset(); " + marked) == "r|1"
+    assert place.sql("SELECT count(*) FROM statement_history.raw WHERE mark NOT IN ('n', '+', '-', 'r')") == "0"
+
+
+def test_texts_are_read_only_when_there_are_new_ones(space):
+    """Snapshots of statements that are all known do not read the file of texts."""
+    place = Place(space, "host").start()
+    place.sql("CREATE EXTENSION pg_stat_statements")
+    place.start_worker()
+    place.wait_snapshots()
+    place.sql("SELECT 1 AS known")
+
+    def read():
+        return place.sql("SELECT calls FROM pg_stat_statements WHERE query LIKE '%INSERT INTO statement_history.statement SELECT%'"
+                         " AND query LIKE '/* statement_history */%'")
+
+    def quiet():
+        before = read()
+        place.wait_snapshots(3)
+        return read() == before
+    wait_until(quiet, 60 * SLOW, "snapshots are taken without reading texts")
+    before = int(read())
+    place.sql("SELECT 2 AS another, 3 AS column_of_it")
+    place.wait_snapshots()
+    assert int(read()) > before
+
+
+def test_rate(space):
+    """Between the beginnings of two transactions of the worker there is at least the pause that is set."""
+    place = Place(space, "host", settings={"statement_history.pause": "700ms", "statement_history.interval": "2s"},
+                  server_settings={"log_statement": "all", "log_line_prefix": "at %n %a "}).start()
+    place.sql("CREATE EXTENSION pg_stat_statements")
+    place.start_worker()
+    place.wait_snapshots(1)
+    begun = re.compile(r"^at ([0-9.]+) statement_history .*: BEGIN")
+    wait_until(lambda: len(list(filter(begun.search, place.server.log.lines))) >= 8, 60 * SLOW, "transactions are seen")
+    times = [float(match.group(1)) for match in map(begun.search, place.server.log.lines) if match]
+    assert min(b - a for a, b in zip(times, times[1:])) >= 0.7
+
+
+def test_retention(space):
+    """Each tier keeps its own time: what is older than the hourly tier's is in the daily one only, and what is older than that is gone."""
+    place = Place(space, "host", settings={"statement_history.keep_raw": "1d", "statement_history.keep_hourly": "1d",
+                                           "statement_history.keep_daily": "400d"}).start()
+    place.sql("CREATE EXTENSION pg_stat_statements")
+    place.start_worker()
+    place.wait_snapshots()
+    place.host.stop()
+    counters = place.sql("SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid ="
+                         " 'statement_history.last'::regclass AND attnum > 4")
+    # Statement 3 ran a hundred days ago; statement 4 three years and more ago.
+    for queryid, day in ((3, "current_date - 100"), (4, "date_trunc('year', current_date - 1200)::date")):
+        place.sql(f"""
+            SET TimeZone = 'UTC';
+            UPDATE statement_history.tier SET done_until = NULL;
+            DO $$ DECLARE d date := {day}; BEGIN
+              EXECUTE format('CREATE TABLE statement_history.raw_%s PARTITION OF statement_history.raw FOR VALUES FROM (%L) TO (%L)',
+                             to_char(d, 'YYYYMMDD'), d::timestamptz, (d + 1)::timestamptz);
+            END $$;
+            INSERT INTO statement_history.raw (at, dbid, userid, queryid, toplevel, mark, {counters})
+              SELECT g, 1, 2, {queryid}, true, 'n', {', '.join(['1'] * len(counters.split(',')))}
+              FROM generate_series({day} + interval '1 hour', {day} + interval '3 hours 50 minutes', interval '10 minutes') g""")
+    place.host.start()
+
+    def partitions(tier):
+        return place.sql(f"SELECT string_agg(inhrelid::regclass::text, ' ') FROM pg_inherits WHERE inhparent = 'statement_history.{tier}'::regclass")
+
+    def gone():
+        old_month = place.sql("SELECT to_char(current_date - 100, 'YYYYMM')")
+        old_year = place.sql("SELECT to_char(current_date - 1200, 'YYYY')")
+        return (f"hourly_{old_month}" not in partitions("hourly") and f"daily_{old_year}" not in partitions("daily")
+                and f"hourly_{old_year}" not in partitions("hourly") and f"raw_{old_year}" not in partitions("raw")
+                and place.sql("SELECT count(*) FROM statement_history.raw WHERE queryid IN (3, 4)") == "0")
+    wait_until(gone, 120 * SLOW, "old partitions of every tier are dropped")
+    assert place.sql("SELECT calls FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 3") == "18"
+    assert place.sql("SELECT calls FROM statement_history.daily WHERE queryid = 3") == "18"
+    assert place.sql("SELECT count(*) FROM statement_history.hourly WHERE queryid = 3") == "0"
+    assert place.sql("SELECT count(*) FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 4") == "0"
+
+
+def test_columns_of_newer_versions(space):
+    """The columns of 1.11 (PostgreSQL 17): block times under their new names, and the time since when each entry counts, by which
+    an entry that was evicted and came back with higher counters is recognised. Put on top of the version that is there."""
+    place = Place(space, "host").start()
+    place.sql("""
+        CREATE EXTENSION pg_stat_statements;
+        CREATE TABLE since (query text PRIMARY KEY, at timestamptz);
+        ALTER EXTENSION pg_stat_statements DROP FUNCTION pg_stat_statements(boolean);
+        ALTER EXTENSION pg_stat_statements DROP VIEW pg_stat_statements;
+        DROP VIEW pg_stat_statements;
+        ALTER FUNCTION pg_stat_statements(boolean) RENAME TO pg_stat_statements_1_10;
+        CREATE FUNCTION pg_stat_statements(showtext boolean) RETURNS TABLE (userid oid, dbid oid, toplevel bool, queryid bigint, query text,
+            plans bigint, total_plan_time float8, calls bigint, total_exec_time float8, rows bigint, shared_blks_hit bigint,
+            shared_blks_read bigint, shared_blks_dirtied bigint, shared_blks_written bigint, local_blks_hit bigint, local_blks_read bigint,
+            local_blks_dirtied bigint, local_blks_written bigint, temp_blks_read bigint, temp_blks_written bigint,
+            shared_blk_read_time float8, shared_blk_write_time float8, local_blk_read_time float8, local_blk_write_time float8,
+            temp_blk_read_time float8, temp_blk_write_time float8, wal_records bigint, wal_fpi bigint, wal_bytes numeric,
+            stats_since timestamptz, minmax_stats_since timestamptz) LANGUAGE sql VOLATILE AS $$
+          SELECT s.userid, s.dbid, s.toplevel, s.queryid, CASE WHEN showtext THEN s.query END, s.plans, s.total_plan_time, s.calls, s.total_exec_time, s.rows,
+            s.shared_blks_hit, s.shared_blks_read, s.shared_blks_dirtied, s.shared_blks_written, s.local_blks_hit, s.local_blks_read,
+            s.local_blks_dirtied, s.local_blks_written, s.temp_blks_read, s.temp_blks_written, 5.0 * s.calls, 7.0 * s.calls, 0.0, 0.0, 0.0, 0.0,
+            s.wal_records, s.wal_fpi, s.wal_bytes, coalesce(i.at, '2020-01-01'), coalesce(i.at, '2020-01-01')
+          FROM pg_stat_statements_1_10(true) s LEFT JOIN since i ON i.query = s.query $$;
+        CREATE VIEW pg_stat_statements AS SELECT * FROM pg_stat_statements(true)""")
+    place.start_worker()
+    place.wait_snapshots()
+    for _ in range(3):
+        place.sql("SELECT 1 AS counted")
+    place.wait_snapshots()
+    assert place.calls("SELECT $1 AS counted") == "3"
+    assert place.sql("SELECT sum(blk_read_time), sum(blk_write_time) FROM statement_history.raw JOIN statement_history.statement"
+                     " USING (dbid, queryid) WHERE query = 'SELECT $1 AS counted'") == "15|21"
+    # Its statistics begin anew between two snapshots, and are not lower than before: all of them count.
+    place.sql("INSERT INTO since VALUES ('SELECT $1 AS counted', clock_timestamp()); SELECT 1 AS counted")
+    place.wait_snapshots()
+    assert place.sql("SELECT mark, calls FROM statement_history.raw JOIN statement_history.statement USING (dbid, queryid)"
+                     " WHERE query = 'SELECT $1 AS counted' ORDER BY at DESC LIMIT 1") == "-|4"
+    assert place.host.log.count("WARNING|ERROR") == 0
+
+
+def test_top(space):
+    """Each order puts its statement first; an order that there is none of is an error."""
+    place = Place(space, "host").start()
+    place.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE big AS SELECT g FROM generate_series(1, 200000) g")
+    place.start_worker()
+    place.wait_snapshots()
+    place.sql("SELECT pg_sleep(1.5 * 1)")
+    place.sql("SELECT count(*) AS blocks FROM big, big b2 WHERE big.g = 1 AND b2.g = 2")
+    place.sql("INSERT INTO big SELECT g FROM generate_series(1, 50000) g WHERE g <> 1")
+    for _ in range(40):
+        place.sql("SELECT 1 AS often")
+    place.sql("SELECT g AS rows FROM generate_series(1, 150000) g WHERE g <> 0")
+    place.wait_snapshots()
+
+    def first(by):
+        return place.sql(f"SELECT query FROM statement_history.top('-infinity', 'infinity', '{by}') WHERE query ~"
+                         " 'often|pg_sleep|blocks|INSERT INTO big|AS rows' LIMIT 1")
+    assert "pg_sleep" in first("time") and "often" in first("calls") and "AS rows" in first("rows")
+    assert "INSERT INTO big" in first("wal")
+    assert any(word in first("blocks") for word in ("blocks", "INSERT INTO big"))
+    with pytest.raises(AssertionError, match="division by zero"):
+        place.sql("SELECT * FROM statement_history.top('-infinity', 'infinity', 'beauty')")

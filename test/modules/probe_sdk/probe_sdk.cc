@@ -4,6 +4,9 @@
 // destructor leaves one behind.
 #include <bgworker/bgworker.hpp>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <stdexcept>
 
 using namespace std::chrono_literals;
@@ -513,7 +516,7 @@ void parameters(bgworker::worker& self) {
   while (auto why = self.wait(30s)) {
     if (why.reloaded()) {
       show();
-      if (++reloads == 2) return;
+      if (++reloads == 3) return;
     }
   }
 }
@@ -578,6 +581,96 @@ void listener(bgworker::worker& self) {
       if (++heard == 4) return;
     }
   }
+}
+
+// Each reason for which a wait ends, one after the other; what ended it is all that it tells.
+void waits(bgworker::worker& self) {
+  tracked a;
+  auto show = [](const char* what, const bgworker::wake& why) {
+    log("sdk: {}: {}{}{}{}{}{}{}", what, why.stop() ? "stop " : "", why.reloaded() ? "reloaded " : "",
+        why.notified() ? "notified " : "", why.latch() ? "latch " : "", why.timed_out() ? "timed out " : "",
+        why.readable() ? "readable " : "", why.writable() ? "writable " : "");
+  };
+  self.connect("postgres");
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) throw error("no socket");
+  struct closer {
+    int* fds;
+    ~closer() {
+      close(fds[0]);
+      close(fds[1]);
+    }
+  } closes{ends};
+  while (self.wait(1ms).latch()) continue;  // whoever set it before is not what this is about
+  show("time", self.wait(20ms));
+  show("time of a socket", self.wait(20ms, {.fd = ends[0]}));
+  show("room to write", self.wait(30s, {.fd = ends[0], .read = false, .write = true}));
+  if (write(ends[1], "x", 1) != 1) throw error("no byte was written");
+  show("something to read", self.wait(30s, {.fd = ends[0]}));
+  show("both", self.wait(30s, {.fd = ends[0], .write = true}));
+  bgworker::guarded([] { SetLatch(MyLatch); });
+  show("latch", self.wait(30s));
+  self.listen("sdk_waits");
+  {
+    transaction tx;
+    tx.notify("sdk_waits", "to myself");
+    tx.notify("sdk_waits");
+    tx.commit();
+  }
+  // This, a reload and a stop can have come before the wait, which tells whether the latch was set or not.
+  log("sdk: notified: {}", self.wait(30s).notified());
+  for (const auto& n : self.notifications()) log("sdk: heard \"{}\" from myself: {}", n.payload, n.sender > 0);
+  // A sleep lasts for all of its time, whatever sets the latch, and a parameter's for the time it has
+  // meanwhile.
+  const auto before = std::chrono::steady_clock::now();
+  bgworker::guarded([] { SetLatch(MyLatch); });
+  log("sdk: slept: {}", self.sleep(50ms));
+  log("sdk: all of it: {}", std::chrono::steady_clock::now() - before >= 50ms);
+  log("sdk: waits for a reload");
+  auto why = self.wait();
+  while (why && !why.reloaded()) why = self.wait();
+  log("sdk: reloaded: {}", why.reloaded());
+  log("sdk: sleeps for {}", naptime.get());
+  log("sdk: slept for {}", self.sleep(naptime) ? naptime.get() : 0ms);
+  self.report_activity("waiting for the end");
+  log("sdk: waits for a stop");
+  do why = self.wait();
+  while (why);
+  log("sdk: stop: {}, goes on: {}", why.stop(), static_cast<bool>(why));
+}
+
+// A transaction is run again after a serialization failure, as often as it is said, and after no other error.
+void retries(bgworker::worker& self) {
+  self.connect("postgres");
+  int runs = 0;
+  auto failing = [&](int times, const char* code) {
+    runs = 0;
+    try {
+      bgworker::in_transaction(
+          [&](transaction& tx) {
+            tracked t;
+            tx.execute("CREATE TEMP TABLE IF NOT EXISTS tries (n int)");
+            tx.execute("INSERT INTO tries VALUES ($1)", runs);
+            if (++runs <= times) tx.execute(bgworker::format("DO $$ BEGIN RAISE SQLSTATE '{}'; END $$", code));
+          },
+          3);
+      log("sdk: {} after {} runs", code, runs);
+    } catch (const error& e) {
+      log("sdk: {} is given up after {} runs", e.code().str(), runs);
+    }
+  };
+  failing(2, "40001");
+  failing(2, "40P01");
+  failing(3, "40001");
+  failing(1, "22012");
+  transaction tx;
+  log("sdk: kept {}", tx.value<std::int64_t>("SELECT count(*) FROM tries"));
+  const int numbers[] = {5, 6, 7};
+  log("sdk: span {}", tx.value<std::int64_t>("SELECT sum(v) FROM unnest($1) v", std::span<const int>(numbers)));
+  const std::string_view words[] = {"a", "b"};
+  log("sdk: span {}",
+      tx.value<std::string>("SELECT array_to_string($1, '-')", std::span<const std::string_view>(words)));
+  tx.commit();
 }
 
 // A round of everything that fits into a second, to see that nothing grows.
@@ -718,6 +811,8 @@ constexpr entry entries[] = {{"caught", add_one<caught>},
                              {"sleeper", add_one<sleeper>},
                              {"idle_cancel", add_one<idle_cancel>},
                              {"listener", add_one<listener>},
+                             {"waits", add_one<waits>},
+                             {"retries", add_one<retries>},
                              {"endurance", add_one<endurance>},
                              {"parent", add_one<parent>},
                              {"flawed", add_flawed}};
