@@ -18,6 +18,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "storage/condition_variable.h"
+#include "storage/fd.h"
 #include "storage/lwlock.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
@@ -192,6 +193,7 @@ void commit_transaction() {
   release_owner(TopTransactionResourceOwner, true, true);
   AtEOXact_GUC(true, 1);
   AtEOXact_SPI(true);
+  AtEOXact_Files(true);
   AtEOXact_Snapshot(true, false);
   ResourceOwnerDelete(TopTransactionResourceOwner);
   MemoryContextSwitchTo(TopMemoryContext);
@@ -219,6 +221,7 @@ void abort_transaction() {
     release_owner(TopTransactionResourceOwner, false, true);
     AtEOXact_GUC(false, 1);
     AtEOXact_SPI(false);
+    AtEOXact_Files(false);
   }
   bgw::count_transaction();
   resume_interrupts();

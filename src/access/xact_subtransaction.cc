@@ -5,6 +5,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "storage/fd.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -67,6 +68,7 @@ void commit_subtransaction() {
   release_owner(s->owner, true, false);
   AtEOXact_GUC(true, s->guc_nest_level);
   AtEOSubXact_SPI(true, s->subid);
+  AtEOSubXact_Files(true, s->subid, s->parent->subid);
   AtSubCommit_Snapshot(s->nest_level);
   XactReadOnly = s->read_only_before;
   CurrentResourceOwner = s->parent->owner;
@@ -97,6 +99,7 @@ void abort_subtransaction() {
     release_owner(s->owner, false, false);
     AtEOXact_GUC(false, s->guc_nest_level);
     AtEOSubXact_SPI(false, s->subid);
+    AtEOSubXact_Files(false, s->subid, s->parent->subid);
     AtSubAbort_Snapshot(s->nest_level);
   }
   XactReadOnly = s->read_only_before;
