@@ -156,6 +156,7 @@ static const char *const types[] = {
 	"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "numeric(30,5)", "text", "varchar(12)", "char(7)",
 	"name", "\"char\"", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "timestamp(2)", "interval", "uuid",
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
+	"bit(9)", "varbit",
 };
 
 /* Text of a value of types[type]. */
@@ -246,6 +247,9 @@ value_text(StringInfo to, const char *type)
 		appendStringInfo(to, below(2) ? "%d.%d.0.0/16" : "%d:%d::/32", below(256), below(256));
 	else if (strcmp(type, "pg_lsn") == 0)
 		appendStringInfo(to, "%X/%X", (uint32) draw(), (uint32) draw());
+	else if (strcmp(type, "bit(9)") == 0 || strcmp(type, "varbit") == 0)
+		for (int i = type[0] == 'b' ? 9 : below(below(9) ? 40 : 3000); i > 0; i--)
+			appendStringInfoChar(to, '0' + below(2));
 	else if (strcmp(type, "int2vector") == 0 || strcmp(type, "oidvector") == 0)
 		for (int i = below(6); i > 0; i--)
 			appendStringInfo(to, "%d ", below(30000));

@@ -50,9 +50,10 @@ std::string field(const PGresult* result, int code) {
 
 // A type's modifier is only checked by its input function; a cast would apply it afterwards.
 std::string server_answer(const std::string& type, const std::string& text, int32 typmod) {
+  const std::string input = type == "bit" || type == "varbit" ? type + "_in" : type + "in";
   const std::string sql =
       typmod < 0 ? "SELECT " + literal(text) + "::pg_catalog.\"" + type + "\""
-                 : "SELECT " + type + "in(" + literal(text) + "::cstring, 0, " + std::to_string(typmod) + ")";
+                 : "SELECT " + input + "(" + literal(text) + "::cstring, 0, " + std::to_string(typmod) + ")";
   PGresult* result = PQexec(server(), sql.c_str());
   std::string answer;
   if (PQresultStatus(result) == PGRES_TUPLES_OK)
@@ -148,6 +149,10 @@ TEST(TypesBesideServer, Texts) {
   compare("cidr",
           {"1.2.3.4", "10.0.0.0/8", "10", "10.1", "10.1.2", "192.168", "128.1", "224.1", "240", "10.1.2.3/8",
            "::/0", "2001:db8::/32", "2001:db8::1/32", "2001:db8::1", "172.16/12", "1.2.3.4/33"});
+  compare("bit", {"", "0", "101", "b0110", "B1", "x1Ff", "X", "x1g", "102", "b", " 1", "1ä", "xä"});
+  compare("bit", {"10101", "1010", "x5", ""}, 5);
+  compare("varbit", {"", "0", "101010101", "x0123456789abcdefABCDEF", "2"});
+  compare("varbit", {"10101", "101010", "x5", "xff", ""}, 5);
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -168,6 +173,7 @@ TEST(TypesBesideServer, Arrays) {
   compare("_inet", {"{1.2.3.4/8,::1}"});
   compare("_jsonb", {"{\"{\\\"a\\\": 1}\",null}"});
   compare("_bytea", {"{\"\\\\x00ff\"}"});
+  compare("_varbit", {"{101,\"\",NULL,x0f}", "{2}"});
   compare("_interval", {"{\"1 day 02:03:04\"}"});
 }
 
@@ -313,18 +319,24 @@ TEST(TypesBesideServer, StoredRows) {
              "jsonb, c24 xid,"
              " c25 xid8, c26 cid, c27 pg_lsn, c28 inet, c29 cidr, c30 int4[], c31 text[], c32 numeric[], c33 "
              "jsonb[], c34 int2,"
-             " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[])");
+             " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
+             " c41 bit(11), c42 varbit, c43 varbit[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 40;
+  constexpr int columns = 43;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
       for (unsigned i = 0; i < n; i++) out += static_cast<char>('0' + below(10));
+      return out;
+    };
+    auto bits = [&](unsigned n) {
+      std::string out;
+      for (unsigned i = 0; i < n; i++) out += static_cast<char>('0' + below(2));
       return out;
     };
     auto word = [&](unsigned n) { return std::string(below(n), static_cast<char>('a' + below(26))); };
@@ -378,7 +390,10 @@ TEST(TypesBesideServer, StoredRows) {
                                              "{" + uuid() + "}",
                                              "{x" + word(9) + "}",
                                              "{a,b}",
-                                             "{ab,NULL}"};
+                                             "{ab,NULL}",
+                                             bits(11),
+                                             bits(below(200)),
+                                             "{" + bits(1 + below(20)) + ",NULL}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];

@@ -70,16 +70,17 @@ class Generator {
     if (type == "inet")
       return one_of({"::1", "fe80::/10", "0.0.0.0/0"}, address() + "/" + std::to_string(below(33)));
     if (type == "cidr") return one_of({"::/0", "10.0.0.0/8", "2001:db8::/32"}, address());
+    if (type == "bit" || type == "varbit") return one_of({"", "X1fA", "b101", "1"}, bits(below(20)));
     if (type == "_int4" || type == "_text") return array(type == "_int4");
     return "";
   }
 
   static bool knows(const std::string& type) {
     static const std::set<std::string> all{
-        "bool",     "int2",   "int4",    "int8",    "oid",    "xid",   "cid",       "xid8",
-        "float4",   "float8", "text",    "varchar", "bpchar", "name",  "char",      "bytea",
-        "uuid",     "pg_lsn", "date",    "time",    "timetz", "inet",  "timestamp", "timestamptz",
-        "interval", "json",   "numeric", "cidr",    "_int4",  "_text", "jsonb"};
+        "bool",   "int2",  "int4",    "int8",   "oid",       "xid",         "cid",      "xid8", "float4",
+        "float8", "text",  "varchar", "bpchar", "name",      "char",        "bytea",    "uuid", "pg_lsn",
+        "date",   "time",  "timetz",  "inet",   "timestamp", "timestamptz", "interval", "json", "numeric",
+        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit"};
     return all.count(type) != 0;
   }
 
@@ -124,6 +125,12 @@ class Generator {
   std::string hexadecimal(int n) {
     std::string text;
     for (int i = 0; i < n; i++) text += "0123456789abcdef"[below(16)];
+    return text;
+  }
+
+  std::string bits(int n) {
+    std::string text;
+    for (int i = 0; i < n; i++) text += static_cast<char>('0' + below(2));
     return text;
   }
 
@@ -298,7 +305,7 @@ TEST(BuiltinsBesideServer, EveryImplementedFunctionCalledByOid) {
       std::string arguments;
       for (const Type* type : call.types) {
         // The length to pad to: of the whole range, most would want gigabytes.
-        bool length = type->oid == INT4OID && call.result->oid == BPCHAROID;
+        bool length = type->oid == INT4OID && (call.result->oid == BPCHAROID || call.result->oid == BITOID);
         call.texts.push_back(generator.text_of(length ? "int2" : type->name));
         arguments += std::string(arguments.empty() ? "" : ", ") + sql_literal(call.texts.back()) +
                      "::pg_catalog.\"" + type->name + "\"";
