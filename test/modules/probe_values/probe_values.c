@@ -156,7 +156,7 @@ static const char *const types[] = {
 	"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "numeric(30,5)", "text", "varchar(12)", "char(7)",
 	"name", "\"char\"", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "timestamp(2)", "interval", "uuid",
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
-	"bit(9)", "varbit",
+	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
 };
 
 /* Text of a value of types[type]. */
@@ -250,6 +250,10 @@ value_text(StringInfo to, const char *type)
 	else if (strcmp(type, "bit(9)") == 0 || strcmp(type, "varbit") == 0)
 		for (int i = type[0] == 'b' ? 9 : below(below(9) ? 40 : 3000); i > 0; i--)
 			appendStringInfoChar(to, '0' + below(2));
+	else if (strncmp(type, "macaddr", 7) == 0)
+		hex(to, type[7] ? 8 : 6);
+	else if (strcmp(type, "tid") == 0)
+		appendStringInfo(to, "(%u,%d)", (uint32) draw(), below(65536));
 	else if (strcmp(type, "int2vector") == 0 || strcmp(type, "oidvector") == 0)
 		for (int i = below(6); i > 0; i--)
 			appendStringInfo(to, "%d ", below(30000));

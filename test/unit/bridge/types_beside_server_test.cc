@@ -50,7 +50,7 @@ std::string field(const PGresult* result, int code) {
 
 // A type's modifier is only checked by its input function; a cast would apply it afterwards.
 std::string server_answer(const std::string& type, const std::string& text, int32 typmod) {
-  const std::string input = type == "bit" || type == "varbit" ? type + "_in" : type + "in";
+  const std::string input = type.ends_with("bit") ? type + "_in" : type + "in";
   const std::string sql =
       typmod < 0 ? "SELECT " + literal(text) + "::pg_catalog.\"" + type + "\""
                  : "SELECT " + input + "(" + literal(text) + "::cstring, 0, " + std::to_string(typmod) + ")";
@@ -153,6 +153,62 @@ TEST(TypesBesideServer, Texts) {
   compare("bit", {"10101", "1010", "x5", ""}, 5);
   compare("varbit", {"", "0", "101010101", "x0123456789abcdefABCDEF", "2"});
   compare("varbit", {"10101", "101010", "x5", "xff", ""}, 5);
+  const std::vector<std::string> addresses = {"08:00:2b:01:02:03",
+                                              "08-00-2b-01-02-03",
+                                              "08002b:010203",
+                                              "08002b-010203",
+                                              "0800.2b01.0203",
+                                              "0800-2b01-0203",
+                                              "08002b010203",
+                                              " 8:0:2B:1:2:3 ",
+                                              "08:00:2b:01:02:03:04:05",
+                                              "08-00-2b-01-02-03-04-05",
+                                              "08002b:0102030405",
+                                              "08002b-0102030405",
+                                              "0800.2b01.0203.0405",
+                                              "0800-2b01-0203-0405",
+                                              "08002b0102030405",
+                                              "",
+                                              "08",
+                                              "08:00:2b:01:02",
+                                              "08:00:2b:01:02:03:04",
+                                              "08:00-2b:01:02:03",
+                                              "08:00:2b:01:02:0g",
+                                              "108:00:2b:01:02:03",
+                                              "08002b01020",
+                                              "08:00:2b:01:02:03 x",
+                                              "0x8:+0:2b:01:02:-3",
+                                              "0:0:0:0:0:100",
+                                              "8: 0:2b:1:2:3",
+                                              "08:00:2b:01:02:03:",
+                                              "0xg:0:0:0:0:0",
+                                              "0800:2b01:0203",
+                                              "08:00:2b:01:02:03  ",
+                                              "  08:00:2b:01:02:03:04:05 ",
+                                              "fffffffff:0:0:0:0:0",
+                                              "ff ff ff ff ff ff"};
+  compare("macaddr", addresses);
+  compare("macaddr8", addresses);
+  compare("tid", {"(0,0)",
+                  "(4294967295,65535)",
+                  "(1,2)",
+                  "(4294967296,1)",
+                  "(0,65536)",
+                  "(-1,1)",
+                  "(-4294967296,1)",
+                  "(1,-1)",
+                  " (1,2)",
+                  "(1,2) x",
+                  "( 1, 2)",
+                  "(1 ,2)",
+                  "(1,2",
+                  "1,2",
+                  "()",
+                  "(,)",
+                  "(a,1)",
+                  "",
+                  "(99999999999999999999,1)",
+                  "(+1,+2)"});
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -174,6 +230,8 @@ TEST(TypesBesideServer, Arrays) {
   compare("_jsonb", {"{\"{\\\"a\\\": 1}\",null}"});
   compare("_bytea", {"{\"\\\\x00ff\"}"});
   compare("_varbit", {"{101,\"\",NULL,x0f}", "{2}"});
+  compare("_macaddr", {"{08:00:2b:01:02:03,NULL}", "{x}"});
+  compare("_tid", {"{\"(1,2)\",NULL}"});
   compare("_interval", {"{\"1 day 02:03:04\"}"});
 }
 
@@ -309,25 +367,25 @@ TEST(TypesBesideServer, StoredRows) {
   const unsigned seed = static_cast<unsigned>(bgw_test::test_seed());
   std::mt19937 random(seed);
   auto below = [&](unsigned n) { return random() % n; };
-  PGresult* made =
-      PQexec(server(),
-             "CREATE EXTENSION IF NOT EXISTS pageinspect; CREATE TEMP TABLE r (c1 bool, c2 int2, c3 text, c4 "
-             "int4, c5 int8,"
-             " c6 oid, c7 float4, c8 float8, c9 varchar(20), c10 char(7), c11 name, c12 \"char\", c13 bytea, "
-             "c14 date, c15 time,"
-             " c16 timetz, c17 timestamp, c18 timestamptz, c19 interval, c20 numeric, c21 uuid, c22 json, c23 "
-             "jsonb, c24 xid,"
-             " c25 xid8, c26 cid, c27 pg_lsn, c28 inet, c29 cidr, c30 int4[], c31 text[], c32 numeric[], c33 "
-             "jsonb[], c34 int2,"
-             " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
-             " c41 bit(11), c42 varbit, c43 varbit[])");
+  PGresult* made = PQexec(
+      server(),
+      "CREATE EXTENSION IF NOT EXISTS pageinspect; CREATE TEMP TABLE r (c1 bool, c2 int2, c3 text, c4 "
+      "int4, c5 int8,"
+      " c6 oid, c7 float4, c8 float8, c9 varchar(20), c10 char(7), c11 name, c12 \"char\", c13 bytea, "
+      "c14 date, c15 time,"
+      " c16 timetz, c17 timestamp, c18 timestamptz, c19 interval, c20 numeric, c21 uuid, c22 json, c23 "
+      "jsonb, c24 xid,"
+      " c25 xid8, c26 cid, c27 pg_lsn, c28 inet, c29 cidr, c30 int4[], c31 text[], c32 numeric[], c33 "
+      "jsonb[], c34 int2,"
+      " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
+      " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 macaddr[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 43;
+  constexpr int columns = 48;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
@@ -346,6 +404,7 @@ TEST(TypesBesideServer, StoredRows) {
       for (int i = 0; i < 32; i++) text[i] = "0123456789abcdef"[below(16)];
       return std::string(text, 32);
     };
+    auto tid = [&] { return "(" + std::to_string(random()) + "," + std::to_string(below(65536)) + ")"; };
     const std::string day =
         std::to_string(1900 + below(300)) + "-0" + std::to_string(1 + below(9)) + "-1" + digits(1);
     const std::string clock = "1" + digits(1) + ":2" + digits(1) + ":3" + digits(1) + "." + digits(6);
@@ -393,7 +452,12 @@ TEST(TypesBesideServer, StoredRows) {
                                              "{ab,NULL}",
                                              bits(11),
                                              bits(below(200)),
-                                             "{" + bits(1 + below(20)) + ",NULL}"};
+                                             "{" + bits(1 + below(20)) + ",NULL}",
+                                             uuid().substr(0, 12),
+                                             uuid().substr(0, 16),
+                                             tid(),
+                                             "{\"" + tid() + "\",NULL,\"" + tid() + "\"}",
+                                             "{" + uuid().substr(0, 12) + "," + uuid().substr(0, 12) + "}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];

@@ -71,16 +71,20 @@ class Generator {
       return one_of({"::1", "fe80::/10", "0.0.0.0/0"}, address() + "/" + std::to_string(below(33)));
     if (type == "cidr") return one_of({"::/0", "10.0.0.0/8", "2001:db8::/32"}, address());
     if (type == "bit" || type == "varbit") return one_of({"", "X1fA", "b101", "1"}, bits(below(20)));
+    if (type == "macaddr" || type == "macaddr8")
+      return one_of({"08002b:010203", "0800.2b01.0203", "08-00-2b-01-02-03", "00:00:00:ff:fe:00:00:00"},
+                    hexadecimal(type == "macaddr" || below(2) ? 12 : 16));
+    if (type == "tid") return "(" + std::to_string(below(3)) + "," + std::to_string(below(3)) + ")";
     if (type == "_int4" || type == "_text") return array(type == "_int4");
     return "";
   }
 
   static bool knows(const std::string& type) {
     static const std::set<std::string> all{
-        "bool",   "int2",  "int4",    "int8",   "oid",       "xid",         "cid",      "xid8", "float4",
-        "float8", "text",  "varchar", "bpchar", "name",      "char",        "bytea",    "uuid", "pg_lsn",
-        "date",   "time",  "timetz",  "inet",   "timestamp", "timestamptz", "interval", "json", "numeric",
-        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit"};
+        "bool",   "int2",  "int4",    "int8",   "oid",       "xid",         "cid",      "xid8",     "float4",
+        "float8", "text",  "varchar", "bpchar", "name",      "char",        "bytea",    "uuid",     "pg_lsn",
+        "date",   "time",  "timetz",  "inet",   "timestamp", "timestamptz", "interval", "json",     "numeric",
+        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit",      "macaddr",  "macaddr8", "tid"};
     return all.count(type) != 0;
   }
 
