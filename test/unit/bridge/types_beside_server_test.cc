@@ -209,6 +209,82 @@ TEST(TypesBesideServer, Texts) {
                   "",
                   "(99999999999999999999,1)",
                   "(+1,+2)"});
+  const std::vector<std::string> shapes = {"(1,2)",
+                                           "1,2",
+                                           " ( 1 , 2 ) ",
+                                           "(1,2",
+                                           "1,2)",
+                                           "(1,2))",
+                                           "((1,2))",
+                                           "(1,2,3)",
+                                           "1",
+                                           "",
+                                           "(",
+                                           "()",
+                                           "(,)",
+                                           "(1;2)",
+                                           "(NaN,Infinity)",
+                                           "(1e400,1)",
+                                           "(1e-400,1)",
+                                           "(1,x)",
+                                           "[(1,2),(3,4)]",
+                                           "((1,2),(3,4))",
+                                           "(1,2),(3,4)",
+                                           "1,2,3,4",
+                                           "(1,2,3,4)",
+                                           "[1,2,3,4]",
+                                           "(1,2)(3,4)",
+                                           "[(1,2),(3,4))",
+                                           "((1,2),(3,4)]",
+                                           "[(1,2),(3,4)",
+                                           "(1,2),(3,4) x",
+                                           "((3,4),(1,2))",
+                                           "(3,2),(1,4)",
+                                           "(0,0),(0,0)",
+                                           "((1,2),(3,4),(5,6))",
+                                           "[(1,2),(3,4),(5,6)]",
+                                           "(1,2),(3,4),(5,6)",
+                                           "1,2,3,4,5,6",
+                                           "(1,2,3,4,5,6)",
+                                           "(1,2),(3,4),5",
+                                           "[(1,2)]",
+                                           "<(1,2),3>",
+                                           "((1,2),3)",
+                                           "(1,2),3",
+                                           "1,2,3",
+                                           "<(1,2),-3>",
+                                           "<(1,2),NaN>",
+                                           "<(1,2),3)",
+                                           "(1,2),3>",
+                                           "<(1,2) 3>",
+                                           "< 1,2,3 >",
+                                           "<(1,2),3> x",
+                                           "((1,2),3>",
+                                           "<1,2,3",
+                                           "{1,2,3}",
+                                           "{0,0,3}",
+                                           "{1,2}",
+                                           "{1,2,3",
+                                           "{ 1 , 2 , 3 } ",
+                                           "{1,2,3} x",
+                                           "{1,2,3,4}",
+                                           "{NaN,1,2}",
+                                           "(1,2),(1,5)",
+                                           "(1,2),(4,2)",
+                                           "(0,0),(1,2)",
+                                           "[(0,0),(1,1e300)]",
+                                           "(1,2),,(3,4)",
+                                           ",(1,2)",
+                                           "(1,2),(3,4),",
+                                           "( (1,2),(3,4) ) ",
+                                           "[ (1,2) , (3,4) ] ",
+                                           "(((1,2),(3,4)))",
+                                           "[[1,2,3,4]]",
+                                           "(1,2),(3,4)]",
+                                           "([1,2,3,4])",
+                                           "(NaN,1),(2,NaN)",
+                                           "(1,2),(Infinity,-Infinity)"};
+  for (const char* type : {"point", "lseg", "box", "path", "polygon", "line", "circle"}) compare(type, shapes);
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -232,6 +308,8 @@ TEST(TypesBesideServer, Arrays) {
   compare("_varbit", {"{101,\"\",NULL,x0f}", "{2}"});
   compare("_macaddr", {"{08:00:2b:01:02:03,NULL}", "{x}"});
   compare("_tid", {"{\"(1,2)\",NULL}"});
+  compare("_box", {"{(1,2),(3,4);NULL;(5,6),(7,8)}", "{(1,2),(3,4)}", "{x}"});
+  compare("_point", {"{\"(1,2)\",NULL}"});
   compare("_interval", {"{\"1 day 02:03:04\"}"});
 }
 
@@ -367,25 +445,27 @@ TEST(TypesBesideServer, StoredRows) {
   const unsigned seed = static_cast<unsigned>(bgw_test::test_seed());
   std::mt19937 random(seed);
   auto below = [&](unsigned n) { return random() % n; };
-  PGresult* made = PQexec(
-      server(),
-      "CREATE EXTENSION IF NOT EXISTS pageinspect; CREATE TEMP TABLE r (c1 bool, c2 int2, c3 text, c4 "
-      "int4, c5 int8,"
-      " c6 oid, c7 float4, c8 float8, c9 varchar(20), c10 char(7), c11 name, c12 \"char\", c13 bytea, "
-      "c14 date, c15 time,"
-      " c16 timetz, c17 timestamp, c18 timestamptz, c19 interval, c20 numeric, c21 uuid, c22 json, c23 "
-      "jsonb, c24 xid,"
-      " c25 xid8, c26 cid, c27 pg_lsn, c28 inet, c29 cidr, c30 int4[], c31 text[], c32 numeric[], c33 "
-      "jsonb[], c34 int2,"
-      " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
-      " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 macaddr[])");
+  PGresult* made =
+      PQexec(server(),
+             "CREATE EXTENSION IF NOT EXISTS pageinspect; CREATE TEMP TABLE r (c1 bool, c2 int2, c3 text, c4 "
+             "int4, c5 int8,"
+             " c6 oid, c7 float4, c8 float8, c9 varchar(20), c10 char(7), c11 name, c12 \"char\", c13 bytea, "
+             "c14 date, c15 time,"
+             " c16 timetz, c17 timestamp, c18 timestamptz, c19 interval, c20 numeric, c21 uuid, c22 json, c23 "
+             "jsonb, c24 xid,"
+             " c25 xid8, c26 cid, c27 pg_lsn, c28 inet, c29 cidr, c30 int4[], c31 text[], c32 numeric[], c33 "
+             "jsonb[], c34 int2,"
+             " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
+             " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 "
+             "macaddr[], c49 point, c50 lseg, c51 box, c52 path, c53 polygon, c54 line, c55 circle, "
+             "c56 point[], c57 box[], c58 path[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 48;
+  constexpr int columns = 58;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
@@ -403,6 +483,12 @@ TEST(TypesBesideServer, StoredRows) {
       char text[33];
       for (int i = 0; i < 32; i++) text[i] = "0123456789abcdef"[below(16)];
       return std::string(text, 32);
+    };
+    auto points = [&](unsigned n) {
+      std::string out;
+      for (unsigned i = 0; i < n; i++)
+        out += (i > 0 ? ",(" : "(") + number() + "." + digits(9) + "," + number() + ")";
+      return out;
     };
     auto tid = [&] { return "(" + std::to_string(random()) + "," + std::to_string(below(65536)) + ")"; };
     const std::string day =
@@ -457,7 +543,17 @@ TEST(TypesBesideServer, StoredRows) {
                                              uuid().substr(0, 16),
                                              tid(),
                                              "{\"" + tid() + "\",NULL,\"" + tid() + "\"}",
-                                             "{" + uuid().substr(0, 12) + "," + uuid().substr(0, 12) + "}"};
+                                             "{" + uuid().substr(0, 12) + "," + uuid().substr(0, 12) + "}",
+                                             points(1),
+                                             points(2),
+                                             points(2),
+                                             "[" + points(1 + below(8)) + "]",
+                                             "(" + points(1 + below(8)) + ")",
+                                             "{" + number() + "," + number() + "," + number() + "}",
+                                             points(1) + "," + digits(3),
+                                             "{\"" + points(1) + "\",NULL}",
+                                             "{" + points(2) + ";NULL;" + points(2) + "}",
+                                             "{\"[" + points(3) + "]\",NULL}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];

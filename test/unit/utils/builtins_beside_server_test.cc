@@ -75,6 +75,14 @@ class Generator {
       return one_of({"08002b:010203", "0800.2b01.0203", "08-00-2b-01-02-03", "00:00:00:ff:fe:00:00:00"},
                     hexadecimal(type == "macaddr" || below(2) ? 12 : 16));
     if (type == "tid") return "(" + std::to_string(below(3)) + "," + std::to_string(below(3)) + ")";
+    if (type == "point") return points(1);
+    if (type == "lseg" || type == "box") return points(2);
+    if (type == "path") return (below(2) ? "[" : "(") + points(1 + below(4)) + (below(2) ? "]" : ")");
+    if (type == "polygon") return "(" + points(1 + below(4)) + ")";
+    if (type == "circle")
+      return points(1) + ", " + one_of({"0", "NaN", "Infinity", "1"}, std::to_string(below(9)));
+    if (type == "line")
+      return below(2) ? points(2) : "{" + coordinate() + "," + coordinate() + "," + coordinate() + "}";
     if (type == "_int4" || type == "_text") return array(type == "_int4");
     return "";
   }
@@ -84,7 +92,8 @@ class Generator {
         "bool",   "int2",  "int4",    "int8",   "oid",       "xid",         "cid",      "xid8",     "float4",
         "float8", "text",  "varchar", "bpchar", "name",      "char",        "bytea",    "uuid",     "pg_lsn",
         "date",   "time",  "timetz",  "inet",   "timestamp", "timestamptz", "interval", "json",     "numeric",
-        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit",      "macaddr",  "macaddr8", "tid"};
+        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit",      "macaddr",  "macaddr8", "tid",
+        "point",  "lseg",  "box",     "path",   "polygon",   "circle",      "line"};
     return all.count(type) != 0;
   }
 
@@ -135,6 +144,17 @@ class Generator {
   std::string bits(int n) {
     std::string text;
     for (int i = 0; i < n; i++) text += static_cast<char>('0' + below(2));
+    return text;
+  }
+
+  // Near each other, so that some lie in a row, on others or within the tolerance of the fuzzy comparisons.
+  std::string coordinate() {
+    return one_of({"NaN", "Infinity", "-Infinity", "1e200", "0.0000005", "-0", "1.000001", "1e-200"},
+                  std::to_string(below(7) - 3) + one_of({".5", ".25", ".1"}, ""));
+  }
+  std::string points(int n) {
+    std::string text;
+    for (int i = 0; i < n; i++) text += (i ? ",(" : "(") + coordinate() + "," + coordinate() + ")";
     return text;
   }
 
