@@ -207,7 +207,7 @@ def test_free_twice(space):
 
 @differs("S-16a", r"built|w\|ERROR|w\|HINT|w\|DETAIL|exited with|unregistering")
 def test_value_that_cannot_be_built(space):
-    run(space, "point")
+    run(space, "extension_value")
 
 
 @differs("S-17b", r"hooks|hooked|snapshot|  0\.1")
@@ -221,7 +221,7 @@ def test_domain(space):
     run(space, "domain")
 
 
-@differs("S-17a", r"parameter|point|  0\.1")
+@differs("S-17a", r"parameter|cube|  0\.1")
 def test_parameter_that_cannot_be_sent(space):
     run(space, "parameter")
 

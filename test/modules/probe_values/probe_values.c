@@ -152,10 +152,28 @@ json(StringInfo to, int depth)
 	}
 }
 
+static void
+points(StringInfo to, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		appendStringInfoString(to, i ? ",(" : "(");
+		number(to, 9, 9);
+		appendStringInfoChar(to, ',');
+		if (below(12) == 0)
+			appendStringInfoString(to, ONE_OF("NaN", "Infinity", "-Infinity", "-0", "5e-324", "1e308"));
+		else
+			number(to, 9, 9);
+		appendStringInfoChar(to, ')');
+	}
+}
+
 static const char *const types[] = {
 	"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "numeric(30,5)", "text", "varchar(12)", "char(7)",
 	"name", "\"char\"", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "timestamp(2)", "interval", "uuid",
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
+	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
+	"point", "lseg", "box", "path", "polygon", "line", "circle",
 };
 
 /* Text of a value of types[type]. */
@@ -246,6 +264,40 @@ value_text(StringInfo to, const char *type)
 		appendStringInfo(to, below(2) ? "%d.%d.0.0/16" : "%d:%d::/32", below(256), below(256));
 	else if (strcmp(type, "pg_lsn") == 0)
 		appendStringInfo(to, "%X/%X", (uint32) draw(), (uint32) draw());
+	else if (strcmp(type, "bit(9)") == 0 || strcmp(type, "varbit") == 0)
+		for (int i = type[0] == 'b' ? 9 : below(below(9) ? 40 : 3000); i > 0; i--)
+			appendStringInfoChar(to, '0' + below(2));
+	else if (strncmp(type, "macaddr", 7) == 0)
+		hex(to, type[7] ? 8 : 6);
+	else if (strcmp(type, "tid") == 0)
+		appendStringInfo(to, "(%u,%d)", (uint32) draw(), below(65536));
+	else if (strcmp(type, "point") == 0)
+		points(to, 1);
+	else if (strcmp(type, "lseg") == 0 || strcmp(type, "box") == 0)
+		points(to, 2);
+	else if (strcmp(type, "path") == 0)
+	{
+		bool		open = below(2);
+
+		appendStringInfoChar(to, open ? '[' : '(');
+		points(to, 1 + below(below(9) ? 6 : 200));
+		appendStringInfoChar(to, open ? ']' : ')');
+	}
+	else if (strcmp(type, "polygon") == 0)
+		points(to, 1 + below(below(9) ? 6 : 200));
+	else if (strcmp(type, "line") == 0)
+	{
+		appendStringInfoString(to, "{1,");
+		number(to, 9, 9);
+		appendStringInfoChar(to, ',');
+		number(to, 9, 9);
+		appendStringInfoChar(to, '}');
+	}
+	else if (strcmp(type, "circle") == 0)
+	{
+		points(to, 1);
+		appendStringInfo(to, ",%d.%d", below(1000), below(1000));
+	}
 	else if (strcmp(type, "int2vector") == 0 || strcmp(type, "oidvector") == 0)
 		for (int i = below(6); i > 0; i--)
 			appendStringInfo(to, "%d ", below(30000));
@@ -344,7 +396,7 @@ expression(void)
 					appendStringInfoChar(&to, '}');
 			}
 			if (i + 1 < items)
-				appendStringInfoChar(&to, ',');
+				appendStringInfoChar(&to, strcmp(type, "box") == 0 ? ';' : ',');
 		}
 		return psprintf("%s::%s[]", quoted(to.data), type);
 	}

@@ -12,7 +12,6 @@
 #include "parser/parse_node.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
-#include "utils/geo_decls.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -525,13 +524,21 @@ do_free_twice(const char *argument)
 	commit();
 }
 
+/* A value of a type that only an extension knows, and the type's OID. */
 static void
-do_point(const char *argument)
+execute_cube(void)
+{
+	execute("CREATE EXTENSION IF NOT EXISTS cube");
+	execute("SELECT '(1,2)'::cube");
+}
+
+static void
+do_extension_value(const char *argument)
 {
 	bool		isnull;
 
 	begin();
-	execute("SELECT '(1,2)'::point");
+	execute_cube();
 	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SAY("built, null %d", isnull);
 	commit();
@@ -548,20 +555,23 @@ do_domain(const char *argument)
 }
 
 static void
-run_point_parameter(void)
+run_extension_parameter(void)
 {
-	Point		point = {1, 2};
-	Oid			types[1] = {POINTOID};
-	Datum		values[1] = {PointPGetDatum(&point)};
+	Oid			types[1];
+	Datum		values[1];
+	bool		isnull;
 
-	outcome("point", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
+	execute_cube();
+	types[0] = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+	values[0] = heap_getattr(SPI_tuptable->vals[0], 1, SPI_tuptable->tupdesc, &isnull);
+	outcome("cube", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
 }
 
 static void
 do_parameter(const char *argument)
 {
 	begin();
-	probe_attempt("parameter", run_point_parameter);
+	probe_attempt("parameter", run_extension_parameter);
 	AbortCurrentTransaction();
 }
 
@@ -978,7 +988,7 @@ static const ProbeAction actions[] = {
 	{"snapshot", do_snapshot},
 	{"deferred_in_read_only", do_deferred_in_read_only},
 	{"free_twice", do_free_twice},
-	{"point", do_point},
+	{"extension_value", do_extension_value},
 	{"domain", do_domain},
 	{"parameter", do_parameter},
 	{"own_portal", do_own_portal},

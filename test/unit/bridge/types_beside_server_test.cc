@@ -50,9 +50,10 @@ std::string field(const PGresult* result, int code) {
 
 // A type's modifier is only checked by its input function; a cast would apply it afterwards.
 std::string server_answer(const std::string& type, const std::string& text, int32 typmod) {
+  const std::string input = type.ends_with("bit") ? type + "_in" : type + "in";
   const std::string sql =
       typmod < 0 ? "SELECT " + literal(text) + "::pg_catalog.\"" + type + "\""
-                 : "SELECT " + type + "in(" + literal(text) + "::cstring, 0, " + std::to_string(typmod) + ")";
+                 : "SELECT " + input + "(" + literal(text) + "::cstring, 0, " + std::to_string(typmod) + ")";
   PGresult* result = PQexec(server(), sql.c_str());
   std::string answer;
   if (PQresultStatus(result) == PGRES_TUPLES_OK)
@@ -148,6 +149,142 @@ TEST(TypesBesideServer, Texts) {
   compare("cidr",
           {"1.2.3.4", "10.0.0.0/8", "10", "10.1", "10.1.2", "192.168", "128.1", "224.1", "240", "10.1.2.3/8",
            "::/0", "2001:db8::/32", "2001:db8::1/32", "2001:db8::1", "172.16/12", "1.2.3.4/33"});
+  compare("bit", {"", "0", "101", "b0110", "B1", "x1Ff", "X", "x1g", "102", "b", " 1", "1ä", "xä"});
+  compare("bit", {"10101", "1010", "x5", ""}, 5);
+  compare("varbit", {"", "0", "101010101", "x0123456789abcdefABCDEF", "2"});
+  compare("varbit", {"10101", "101010", "x5", "xff", ""}, 5);
+  const std::vector<std::string> addresses = {"08:00:2b:01:02:03",
+                                              "08-00-2b-01-02-03",
+                                              "08002b:010203",
+                                              "08002b-010203",
+                                              "0800.2b01.0203",
+                                              "0800-2b01-0203",
+                                              "08002b010203",
+                                              " 8:0:2B:1:2:3 ",
+                                              "08:00:2b:01:02:03:04:05",
+                                              "08-00-2b-01-02-03-04-05",
+                                              "08002b:0102030405",
+                                              "08002b-0102030405",
+                                              "0800.2b01.0203.0405",
+                                              "0800-2b01-0203-0405",
+                                              "08002b0102030405",
+                                              "",
+                                              "08",
+                                              "08:00:2b:01:02",
+                                              "08:00:2b:01:02:03:04",
+                                              "08:00-2b:01:02:03",
+                                              "08:00:2b:01:02:0g",
+                                              "108:00:2b:01:02:03",
+                                              "08002b01020",
+                                              "08:00:2b:01:02:03 x",
+                                              "0x8:+0:2b:01:02:-3",
+                                              "0:0:0:0:0:100",
+                                              "8: 0:2b:1:2:3",
+                                              "08:00:2b:01:02:03:",
+                                              "0xg:0:0:0:0:0",
+                                              "0800:2b01:0203",
+                                              "08:00:2b:01:02:03  ",
+                                              "  08:00:2b:01:02:03:04:05 ",
+                                              "fffffffff:0:0:0:0:0",
+                                              "ff ff ff ff ff ff"};
+  compare("macaddr", addresses);
+  compare("macaddr8", addresses);
+  compare("tid", {"(0,0)",
+                  "(4294967295,65535)",
+                  "(1,2)",
+                  "(4294967296,1)",
+                  "(0,65536)",
+                  "(-1,1)",
+                  "(-4294967296,1)",
+                  "(1,-1)",
+                  " (1,2)",
+                  "(1,2) x",
+                  "( 1, 2)",
+                  "(1 ,2)",
+                  "(1,2",
+                  "1,2",
+                  "()",
+                  "(,)",
+                  "(a,1)",
+                  "",
+                  "(99999999999999999999,1)",
+                  "(+1,+2)"});
+  const std::vector<std::string> shapes = {"(1,2)",
+                                           "1,2",
+                                           " ( 1 , 2 ) ",
+                                           "(1,2",
+                                           "1,2)",
+                                           "(1,2))",
+                                           "((1,2))",
+                                           "(1,2,3)",
+                                           "1",
+                                           "",
+                                           "(",
+                                           "()",
+                                           "(,)",
+                                           "(1;2)",
+                                           "(NaN,Infinity)",
+                                           "(1e400,1)",
+                                           "(1e-400,1)",
+                                           "(1,x)",
+                                           "[(1,2),(3,4)]",
+                                           "((1,2),(3,4))",
+                                           "(1,2),(3,4)",
+                                           "1,2,3,4",
+                                           "(1,2,3,4)",
+                                           "[1,2,3,4]",
+                                           "(1,2)(3,4)",
+                                           "[(1,2),(3,4))",
+                                           "((1,2),(3,4)]",
+                                           "[(1,2),(3,4)",
+                                           "(1,2),(3,4) x",
+                                           "((3,4),(1,2))",
+                                           "(3,2),(1,4)",
+                                           "(0,0),(0,0)",
+                                           "((1,2),(3,4),(5,6))",
+                                           "[(1,2),(3,4),(5,6)]",
+                                           "(1,2),(3,4),(5,6)",
+                                           "1,2,3,4,5,6",
+                                           "(1,2,3,4,5,6)",
+                                           "(1,2),(3,4),5",
+                                           "[(1,2)]",
+                                           "<(1,2),3>",
+                                           "((1,2),3)",
+                                           "(1,2),3",
+                                           "1,2,3",
+                                           "<(1,2),-3>",
+                                           "<(1,2),NaN>",
+                                           "<(1,2),3)",
+                                           "(1,2),3>",
+                                           "<(1,2) 3>",
+                                           "< 1,2,3 >",
+                                           "<(1,2),3> x",
+                                           "((1,2),3>",
+                                           "<1,2,3",
+                                           "{1,2,3}",
+                                           "{0,0,3}",
+                                           "{1,2}",
+                                           "{1,2,3",
+                                           "{ 1 , 2 , 3 } ",
+                                           "{1,2,3} x",
+                                           "{1,2,3,4}",
+                                           "{NaN,1,2}",
+                                           "(1,2),(1,5)",
+                                           "(1,2),(4,2)",
+                                           "(0,0),(1,2)",
+                                           "[(0,0),(1,1e300)]",
+                                           "(1,2),,(3,4)",
+                                           ",(1,2)",
+                                           "(1,2),(3,4),",
+                                           "( (1,2),(3,4) ) ",
+                                           "[ (1,2) , (3,4) ] ",
+                                           "(((1,2),(3,4)))",
+                                           "[[1,2,3,4]]",
+                                           "(1,2),(3,4)]",
+                                           "([1,2,3,4])",
+                                           "(NaN,1),(2,NaN)",
+                                           "(1,2),(Infinity,-Infinity)"};
+  for (const char* type : {"point", "lseg", "box", "path", "polygon", "line", "circle"}) compare(type, shapes);
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -168,6 +305,11 @@ TEST(TypesBesideServer, Arrays) {
   compare("_inet", {"{1.2.3.4/8,::1}"});
   compare("_jsonb", {"{\"{\\\"a\\\": 1}\",null}"});
   compare("_bytea", {"{\"\\\\x00ff\"}"});
+  compare("_varbit", {"{101,\"\",NULL,x0f}", "{2}"});
+  compare("_macaddr", {"{08:00:2b:01:02:03,NULL}", "{x}"});
+  compare("_tid", {"{\"(1,2)\",NULL}"});
+  compare("_box", {"{(1,2),(3,4);NULL;(5,6),(7,8)}", "{(1,2),(3,4)}", "{x}"});
+  compare("_point", {"{\"(1,2)\",NULL}"});
   compare("_interval", {"{\"1 day 02:03:04\"}"});
 }
 
@@ -313,18 +455,26 @@ TEST(TypesBesideServer, StoredRows) {
              "jsonb, c24 xid,"
              " c25 xid8, c26 cid, c27 pg_lsn, c28 inet, c29 cidr, c30 int4[], c31 text[], c32 numeric[], c33 "
              "jsonb[], c34 int2,"
-             " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[])");
+             " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
+             " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 "
+             "macaddr[], c49 point, c50 lseg, c51 box, c52 path, c53 polygon, c54 line, c55 circle, "
+             "c56 point[], c57 box[], c58 path[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 40;
+  constexpr int columns = 58;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
       for (unsigned i = 0; i < n; i++) out += static_cast<char>('0' + below(10));
+      return out;
+    };
+    auto bits = [&](unsigned n) {
+      std::string out;
+      for (unsigned i = 0; i < n; i++) out += static_cast<char>('0' + below(2));
       return out;
     };
     auto word = [&](unsigned n) { return std::string(below(n), static_cast<char>('a' + below(26))); };
@@ -334,6 +484,13 @@ TEST(TypesBesideServer, StoredRows) {
       for (int i = 0; i < 32; i++) text[i] = "0123456789abcdef"[below(16)];
       return std::string(text, 32);
     };
+    auto points = [&](unsigned n) {
+      std::string out;
+      for (unsigned i = 0; i < n; i++)
+        out += (i > 0 ? ",(" : "(") + number() + "." + digits(9) + "," + number() + ")";
+      return out;
+    };
+    auto tid = [&] { return "(" + std::to_string(random()) + "," + std::to_string(below(65536)) + ")"; };
     const std::string day =
         std::to_string(1900 + below(300)) + "-0" + std::to_string(1 + below(9)) + "-1" + digits(1);
     const std::string clock = "1" + digits(1) + ":2" + digits(1) + ":3" + digits(1) + "." + digits(6);
@@ -378,7 +535,25 @@ TEST(TypesBesideServer, StoredRows) {
                                              "{" + uuid() + "}",
                                              "{x" + word(9) + "}",
                                              "{a,b}",
-                                             "{ab,NULL}"};
+                                             "{ab,NULL}",
+                                             bits(11),
+                                             bits(below(200)),
+                                             "{" + bits(1 + below(20)) + ",NULL}",
+                                             uuid().substr(0, 12),
+                                             uuid().substr(0, 16),
+                                             tid(),
+                                             "{\"" + tid() + "\",NULL,\"" + tid() + "\"}",
+                                             "{" + uuid().substr(0, 12) + "," + uuid().substr(0, 12) + "}",
+                                             points(1),
+                                             points(2),
+                                             points(2),
+                                             "[" + points(1 + below(8)) + "]",
+                                             "(" + points(1 + below(8)) + ")",
+                                             "{" + number() + "," + number() + "," + number() + "}",
+                                             points(1) + "," + digits(3),
+                                             "{\"" + points(1) + "\",NULL}",
+                                             "{" + points(2) + ";NULL;" + points(2) + "}",
+                                             "{\"[" + points(3) + "]\",NULL}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];

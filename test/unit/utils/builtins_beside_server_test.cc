@@ -70,16 +70,30 @@ class Generator {
     if (type == "inet")
       return one_of({"::1", "fe80::/10", "0.0.0.0/0"}, address() + "/" + std::to_string(below(33)));
     if (type == "cidr") return one_of({"::/0", "10.0.0.0/8", "2001:db8::/32"}, address());
+    if (type == "bit" || type == "varbit") return one_of({"", "X1fA", "b101", "1"}, bits(below(20)));
+    if (type == "macaddr" || type == "macaddr8")
+      return one_of({"08002b:010203", "0800.2b01.0203", "08-00-2b-01-02-03", "00:00:00:ff:fe:00:00:00"},
+                    hexadecimal(type == "macaddr" || below(2) ? 12 : 16));
+    if (type == "tid") return "(" + std::to_string(below(3)) + "," + std::to_string(below(3)) + ")";
+    if (type == "point") return points(1);
+    if (type == "lseg" || type == "box") return points(2);
+    if (type == "path") return (below(2) ? "[" : "(") + points(1 + below(4)) + (below(2) ? "]" : ")");
+    if (type == "polygon") return "(" + points(1 + below(4)) + ")";
+    if (type == "circle")
+      return points(1) + ", " + one_of({"0", "NaN", "Infinity", "1"}, std::to_string(below(9)));
+    if (type == "line")
+      return below(2) ? points(2) : "{" + coordinate() + "," + coordinate() + "," + coordinate() + "}";
     if (type == "_int4" || type == "_text") return array(type == "_int4");
     return "";
   }
 
   static bool knows(const std::string& type) {
     static const std::set<std::string> all{
-        "bool",     "int2",   "int4",    "int8",    "oid",    "xid",   "cid",       "xid8",
-        "float4",   "float8", "text",    "varchar", "bpchar", "name",  "char",      "bytea",
-        "uuid",     "pg_lsn", "date",    "time",    "timetz", "inet",  "timestamp", "timestamptz",
-        "interval", "json",   "numeric", "cidr",    "_int4",  "_text", "jsonb"};
+        "bool",   "int2",  "int4",    "int8",   "oid",       "xid",         "cid",      "xid8",     "float4",
+        "float8", "text",  "varchar", "bpchar", "name",      "char",        "bytea",    "uuid",     "pg_lsn",
+        "date",   "time",  "timetz",  "inet",   "timestamp", "timestamptz", "interval", "json",     "numeric",
+        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit",      "macaddr",  "macaddr8", "tid",
+        "point",  "lseg",  "box",     "path",   "polygon",   "circle",      "line"};
     return all.count(type) != 0;
   }
 
@@ -124,6 +138,23 @@ class Generator {
   std::string hexadecimal(int n) {
     std::string text;
     for (int i = 0; i < n; i++) text += "0123456789abcdef"[below(16)];
+    return text;
+  }
+
+  std::string bits(int n) {
+    std::string text;
+    for (int i = 0; i < n; i++) text += static_cast<char>('0' + below(2));
+    return text;
+  }
+
+  // Near each other, so that some lie in a row, on others or within the tolerance of the fuzzy comparisons.
+  std::string coordinate() {
+    return one_of({"NaN", "Infinity", "-Infinity", "1e200", "0.0000005", "-0", "1.000001", "1e-200"},
+                  std::to_string(below(7) - 3) + one_of({".5", ".25", ".1"}, ""));
+  }
+  std::string points(int n) {
+    std::string text;
+    for (int i = 0; i < n; i++) text += (i ? ",(" : "(") + coordinate() + "," + coordinate() + ")";
     return text;
   }
 
@@ -298,7 +329,7 @@ TEST(BuiltinsBesideServer, EveryImplementedFunctionCalledByOid) {
       std::string arguments;
       for (const Type* type : call.types) {
         // The length to pad to: of the whole range, most would want gigabytes.
-        bool length = type->oid == INT4OID && call.result->oid == BPCHAROID;
+        bool length = type->oid == INT4OID && (call.result->oid == BPCHAROID || call.result->oid == BITOID);
         call.texts.push_back(generator.text_of(length ? "int2" : type->name));
         arguments += std::string(arguments.empty() ? "" : ", ") + sql_literal(call.texts.back()) +
                      "::pg_catalog.\"" + type->name + "\"";
