@@ -31,6 +31,7 @@ extern "C" {
 #include "bridge/worker_session_internal.hpp"
 #include "postmaster/upstream.hpp"
 #include "utils/guc_internal.hpp"
+#include "utils/session_timeouts.hpp"
 
 namespace bgw {
 
@@ -337,6 +338,7 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
   if (worker_session() != nullptr)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("invalid processing mode in background worker")));
   SetCurrentStatementStartTimestamp();
+  register_session_timeouts();
   bool role_given = username != nullptr || OidIsValid(useroid);
 
   if (dbname == nullptr && !OidIsValid(dboid)) {

@@ -19,6 +19,7 @@ extern "C" {
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/pmsignal.h"
+#include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
@@ -106,6 +107,20 @@ void ProcessInterrupts(void) {
   if (QueryCancelPending) {
     if (QueryCancelHoldoffCount == 0) cancel_statement();
     InterruptPending = true;  // to be looked at again once cancelling is allowed
+  }
+
+  // A setting that has been taken back meanwhile takes the time-out back.
+  if (IdleInTransactionSessionTimeoutPending) {
+    IdleInTransactionSessionTimeoutPending = false;
+    if (IdleInTransactionSessionTimeout > 0)
+      ereport(FATAL, (errcode(ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT),
+                      errmsg("terminating connection due to idle-in-transaction timeout")));
+  }
+  if (IdleSessionTimeoutPending) {
+    IdleSessionTimeoutPending = false;
+    if (IdleSessionTimeout > 0)
+      ereport(FATAL, (errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
+                      errmsg("terminating connection due to idle-session timeout")));
   }
 
   if (ProcSignalBarrierPending) ProcessProcSignalBarrier();

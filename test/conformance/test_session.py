@@ -56,6 +56,19 @@ def test_sig_08_sigint_in_a_statement(space):
     interrupted(space, signal.SIGINT)
 
 
+def test_statement_timeout_of_the_worker(space):
+    """A worker may start the time-outs of a session itself; the statement is cancelled, the transaction goes on."""
+    session(space, "timeouts:statement")
+
+
+def test_lock_timeout_of_the_worker(space):
+    session(space, "timeouts:lock")
+
+
+def test_idle_timeout_of_the_worker(space):
+    session(space, "timeouts:idle")
+
+
 def test_s_20_cursors(space):
     session(space, "cursors")
 

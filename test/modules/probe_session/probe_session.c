@@ -17,6 +17,7 @@
 #include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 PG_MODULE_MAGIC;
@@ -272,6 +273,57 @@ do_interrupted(const char *argument)
 }
 
 static void
+do_waits_for_lock(const char *argument)
+{
+	begin();
+	execute("SELECT count(*) FROM locked", false, 0);
+	commit();
+}
+
+/*
+ * Time-outs that the worker sets for itself (statement, lock, idle), and those that a session of its own on the
+ * upstream has (own_statement, own_idle).
+ */
+static void
+do_timeouts(const char *argument)
+{
+	begin();
+	execute("CREATE TEMP TABLE kept (i int); INSERT INTO kept VALUES (1)", false, 0);
+	if (strcmp(argument, "own_statement") == 0)
+		execute("SELECT set_config('statement_timeout', '200ms', true)", false, 0);
+	else if (strcmp(argument, "own_idle") == 0)
+		execute("SELECT set_config('idle_in_transaction_session_timeout', '200ms', true)", false, 0);
+	else if (strcmp(argument, "statement") == 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, 200);
+	else if (strcmp(argument, "lock") == 0)
+		enable_timeout_after(LOCK_TIMEOUT, 200);
+	else
+	{
+		SetConfigOption("idle_in_transaction_session_timeout", "200ms", PGC_USERSET, PGC_S_SESSION);
+		enable_timeout_after(IDLE_IN_TRANSACTION_SESSION_TIMEOUT, 200);
+	}
+	SAY("waiting");
+	if (strcmp(argument, "idle") == 0)
+		for (;;)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	/* Each statement starts the upstream's clock anew. */
+	if (strcmp(argument, "own_idle") == 0)
+		for (int i = 0; i < 30; i++)
+		{
+			pg_usleep(1000000);
+			SPI_execute("SELECT 1", true, 0);
+		}
+	execute("SELECT pg_sleep(60)", false, 0);
+	SAY("active %d %d", get_timeout_active(STATEMENT_TIMEOUT), get_timeout_active(LOCK_TIMEOUT));
+	execute("SELECT count(*) FROM kept", false, 0);
+	commit();
+}
+
+static void
 who(const char *when)
 {
 	SAY("%s: user %d outer %d session %d role %d, superuser %d", when, GetUserId() == 10, GetOuterUserId() == 10,
@@ -516,6 +568,8 @@ static const ProbeAction actions[] = {
 	{"parameters", do_parameters},
 	{"batch", do_batch},
 	{"interrupted", do_interrupted},
+	{"waits_for_lock", do_waits_for_lock},
+	{"timeouts", do_timeouts},
 	{"cursors", do_cursors},
 	{"errors", do_errors},
 	{"roles", do_roles},
