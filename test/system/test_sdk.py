@@ -329,6 +329,10 @@ def test_compile_errors_say_why(space):
         "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"x\", .restart = -5s})); }": "refuse",
         "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"x\", .start = "
         "bgworker::start_time::postmaster_start})); }": "refuse",
+        "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"\"})); }": "refuse",
+        "void f(bgworker::worker_spec& s) { s.pass(std::string(\"x\")); }": "plain values only",
+        "bgworker::parameter<float> p{{.name = \"a.b\", .description = \"c\"}};": "a parameter is a bool, int, double",
+        "bgworker::parameter<std::chrono::hours> p{{.name = \"a.b\", .description = \"c\"}};": "milliseconds, seconds and minutes",
         "void f() { bgworker::log(\"{} and {}\", 1); }": "the number of {} is not the number of arguments",
         "bgworker::sqlstate s = \"p0001\";": "a SQLSTATE has five digits",
         "struct s { ~s() {} }; bgworker::shared<s> x{\"x\"};": "T must not need a destructor",
@@ -336,12 +340,17 @@ def test_compile_errors_say_why(space):
     }
     include = os.path.join(os.path.dirname(__file__), "..", "..", "include")
     server = subprocess.run([f"{harness.BINDIR}/pg_config", "--includedir-server"], capture_output=True, text=True).stdout.strip()
+    # The header is compiled once.
+    compiled = os.path.join(space.folder, "compiled", "bgworker")
+    os.makedirs(compiled)
+    flags = ["-std=gnu++20", "-w", "-I", include, "-isystem", server]
+    subprocess.run(["g++", *flags, "-x", "c++-header", os.path.join(include, "bgworker", "bgworker.hpp"),
+                    "-o", os.path.join(compiled, "bgworker.hpp.gch")], check=True)
     path = os.path.join(space.folder, "mistake.cc")
     for source, why in {"": None, **mistakes}.items():
         with open(path, "w") as f:
             f.write(head + source + "\n")
-        done = subprocess.run(["g++", "-std=gnu++20", "-fsyntax-only", "-I", include, "-isystem", server, path],
-                              capture_output=True, text=True)
+        done = subprocess.run(["g++", "-I", os.path.dirname(compiled), *flags, "-fsyntax-only", path], capture_output=True, text=True)
         if why is None:
             assert done.returncode == 0, done.stderr
         else:
