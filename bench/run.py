@@ -12,11 +12,14 @@ import argparse
 import json
 import os
 import re
+import resource
 import select
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "system"))
@@ -165,6 +168,31 @@ class Bench:
             self.rows.append(memory_row)
             self.show(memory_row)
 
+    def compile(self):
+        """The CPU time that a compiler takes for the worker that the guide shows, against the 3 s that it may take."""
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+        with open(os.path.join(root, "docs", "writing-a-worker.md")) as f:
+            source = re.search(r"^    #include <bgworker/bgworker.hpp>\n(?:(?:    .*)?\n)*", f.read(), re.M).group(0)
+        headers = subprocess.run([f"{harness.BINDIR}/pg_config", "--includedir-server"], capture_output=True, text=True,
+                                 check=True).stdout.strip()
+        for compiler in filter(shutil.which, ("g++", "clang++")):
+            times = []
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "my_worker.cc")
+                with open(path, "w") as f:
+                    f.write(source)
+                for _ in range(self.runs):
+                    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                    subprocess.run([compiler, "-std=gnu++20", "-O2", "-g", "-fPIC", "-fvisibility=hidden", "-isystem",
+                                    os.path.join(root, "include"), "-isystem", headers, "-c", path, "-o", path + ".o"], check=True)
+                    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                    times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            row = {"figure": f"compiling a minimal worker, {compiler}", "unit": "s", "reference": "what it may take",
+                   "reference_value": 3.0, "host_value": statistics.median(times), "ratio": statistics.median(times) / 3,
+                   "ratio_min": min(times) / 3, "ratio_max": max(times) / 3, "target": "<= 1.00"}
+            self.rows.append(row)
+            self.show(row)
+
     def several(self, figures, host, reference, runs=None):
         """Figures that one run gives together: (key, title, unit, target) each; host() and reference() return them."""
         hosts, references = [], []
@@ -246,7 +274,7 @@ def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
     parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, launch, start, start200 (start1000, ...), "
-                        "interrupt, spi, shm, sdk, or one of "
+                        "interrupt, spi, shm, compile, sdk, or one of "
                         + ", ".join(row["name"] for row in SPI_ROWS))
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
@@ -323,6 +351,8 @@ def main():
             bench.figure(title, "ns", "<= 1.00",
                          lambda n=name, more=given: bench.in_host(bench.log_figure(n), **more),
                          lambda n=name, more=given: bench.in_server(bench.log_figure(n), **more))
+    if wanted("compile"):
+        bench.compile()
     if wanted("sdk"):
         # The same work in plain C and on the SDK, in turn in one process; once in the server, once in the host.
         for where in (bench.in_server, bench.in_host):

@@ -8,6 +8,8 @@
 WORKER_MK := $(abspath $(lastword $(MAKEFILE_LIST)))
 WORKER_FOLDER := $(dir $(abspath $(firstword $(MAKEFILE_LIST))))
 VPATH := $(WORKER_FOLDER)
+# A comment behind the name leaves its spaces in it.
+override WORKER := $(strip $(WORKER))
 SOURCES ?= $(WORKER).cc
 
 MODULE_big = $(WORKER)

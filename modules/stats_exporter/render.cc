@@ -295,6 +295,7 @@ std::string render(const gathered& g, format as, clock::time_point now) {
                  metric_type::counter,
                  {},
                  {{{}, static_cast<double>(g.requests)}}});
+  for (const family& f : own_process()) out.add(f);
   return out.finish();
 }
 

@@ -267,4 +267,7 @@ void write_text_file(const std::string& path, const std::string& content);
 void append_to_file(const std::string& path, std::string_view content, std::string_view head,
                     std::int64_t rotate_bytes);
 
+// What this process uses: its CPU time, memory and open files.
+std::vector<family> own_process();
+
 }  // namespace stats_exporter

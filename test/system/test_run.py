@@ -55,8 +55,16 @@ def show(space, as_root, data):
         wait_until(lambda: re.search(r'pg_stat_user_tables_n_tup_upd\{.*relname="pgbench_accounts".*\} [1-9]', scrape()),
                    30 * SLOW, "the load is in the metrics")
     assert ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_number_key'::regclass") == "f"
-    assert ask("SELECT string_agg(state, ', ' ORDER BY state) FROM pg_stat_activity WHERE application_name LIKE 'forgotten%'") \
-        == "idle, idle, idle in transaction"
+    # Sessions that are ended come back.
+    wait_until(lambda: ask("SELECT string_agg(state, ', ' ORDER BY state) FROM pg_stat_activity WHERE application_name LIKE"
+                           " 'forgotten%'") == "idle, idle, idle in transaction", what="idle sessions are there")
+    if "index_rebuilder" in built:
+        wait_until(lambda: ask("SELECT count(*) FROM index_rebuilder.finding WHERE index_name = 'orders_number_key'") == "1",
+                   60 * SLOW, "the invalid index is found")
+    if "idle_terminator" in built:
+        wait_until(lambda: ask("SELECT count(*) > 1 FROM idle_terminator.audit WHERE application = 'forgotten console'"
+                               " AND outcome = 'ended'") == "t", 90 * SLOW, "idle sessions are ended")
+        assert ask("SELECT count(*) FROM idle_terminator.audit WHERE application <> 'forgotten console'") == "0"
     demo.send(signal.SIGINT)
     assert demo.wait_exit() == 0
     demo.log.wait_for(r"database system is shut down")

@@ -329,6 +329,10 @@ def test_compile_errors_say_why(space):
         "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"x\", .restart = -5s})); }": "refuse",
         "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"x\", .start = "
         "bgworker::start_time::postmaster_start})); }": "refuse",
+        "void f(bgworker::module& m) { m.add<run>(bgworker::verified({.name = \"\"})); }": "refuse",
+        "void f(bgworker::worker_spec& s) { s.pass(std::string(\"x\")); }": "plain values only",
+        "bgworker::parameter<float> p{{.name = \"a.b\", .description = \"c\"}};": "a parameter is a bool, int, double",
+        "bgworker::parameter<std::chrono::hours> p{{.name = \"a.b\", .description = \"c\"}};": "milliseconds, seconds and minutes",
         "void f() { bgworker::log(\"{} and {}\", 1); }": "the number of {} is not the number of arguments",
         "bgworker::sqlstate s = \"p0001\";": "a SQLSTATE has five digits",
         "struct s { ~s() {} }; bgworker::shared<s> x{\"x\"};": "T must not need a destructor",
@@ -336,13 +340,93 @@ def test_compile_errors_say_why(space):
     }
     include = os.path.join(os.path.dirname(__file__), "..", "..", "include")
     server = subprocess.run([f"{harness.BINDIR}/pg_config", "--includedir-server"], capture_output=True, text=True).stdout.strip()
+    # The header is compiled once.
+    compiled = os.path.join(space.folder, "compiled", "bgworker")
+    os.makedirs(compiled)
+    flags = ["-std=gnu++20", "-w", "-I", include, "-isystem", server]
+    subprocess.run(["g++", *flags, "-x", "c++-header", os.path.join(include, "bgworker", "bgworker.hpp"),
+                    "-o", os.path.join(compiled, "bgworker.hpp.gch")], check=True)
     path = os.path.join(space.folder, "mistake.cc")
     for source, why in {"": None, **mistakes}.items():
         with open(path, "w") as f:
             f.write(head + source + "\n")
-        done = subprocess.run(["g++", "-std=gnu++20", "-fsyntax-only", "-I", include, "-isystem", server, path],
-                              capture_output=True, text=True)
+        done = subprocess.run(["g++", "-I", os.path.dirname(compiled), *flags, "-fsyntax-only", path], capture_output=True, text=True)
         if why is None:
             assert done.returncode == 0, done.stderr
         else:
             assert done.returncode != 0 and why in done.stderr, (source, done.stderr)
+
+
+GUIDE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "writing-a-worker.md")
+
+
+def indented_blocks(text):
+    """The indented pieces of a page, each as one text."""
+    blocks, block = [], []
+    for line in text.splitlines() + [""]:
+        if line.startswith("    ") or (block and not line.strip()):
+            block.append(line[4:])
+        elif block:
+            blocks.append("\n".join(block).strip("\n") + "\n")
+            block = []
+    return blocks
+
+
+def test_guide(space):
+    """docs/writing-a-worker.md, typed off: the whole worker that it shows, with the Makefile that it shows, does in the server and in the
+    host what it says."""
+    blocks = indented_blocks(harness.read_file(GUIDE))
+    source = next(block for block in blocks if block.startswith("#include <bgworker/bgworker.hpp>\nusing namespace"))
+    assert len([line for line in source.splitlines() if line.strip() not in ("", "}")]) == 10
+    makefile = next(block for block in blocks if block.startswith("WORKER = my_worker"))
+    assert "include /usr/local/include/" in makefile
+    folder = os.path.join(space.folder, "my_worker")
+    os.mkdir(folder)
+    harness.give_to_user(folder)
+    harness.write_whole(os.path.join(folder, "my_worker.cc"), source)
+    harness.write_whole(os.path.join(folder, "Makefile"), makefile.replace("/usr/local/include", include_of(space)))
+    space.run(["make", "-C", folder], env={"PATH": f"{harness.BINDIR}:{os.environ['PATH']}"}, timeout=240 * SLOW)
+    settings = {"dynamic_library_path": f"{folder}:$libdir", "shared_preload_libraries": "my_worker"}
+    server = space.postgres("server", settings=settings).start()
+    server.log.wait_for(r"\|my worker\] LOG:  \d+ sessions")
+    host = space.host(upstream=space.postgres("upstream").start(), settings=settings).start()
+    host.log.wait_for(r"\|my worker\] LOG:  \d+ sessions")
+
+
+def test_guide_compiles(space):
+    """The pieces of C++ on that page compile as they stand there, each in a function of its kind; what is left out is left empty."""
+    found = []
+    for start in ("module.add<run>(", "while (auto why", "static bgworker::parameter", "bgworker::transaction tx;",
+                  '#include <bgworker/bgworker.hpp>\nextern "C"', "struct totals"):
+        found += [block.replace("…", ";") for block in indented_blocks(harness.read_file(GUIDE)) if block.startswith(start)]
+    assert len(found) == 6
+    declared, loop, parameter, database, guarded, shared = found
+    includes, call = guarded.split("Oid type", 1)
+    state, locked = shared.split("\n;\n", 1)
+    path = os.path.join(space.folder, "pieces.cc")
+    with open(path, "w") as f:
+        f.write(f"""{includes}
+using namespace std::chrono_literals;
+{parameter}
+{state}
+static void run(bgworker::worker& self) {{
+  const int socket = 0;
+  {loop}
+}}
+static void database(const std::vector<std::tuple<int, std::string_view>>& vector_of_tuples, const std::vector<int>& numbers,
+                     const std::vector<std::string>& words) {{
+  {database}
+}}
+static Oid call(Oid relation) {{
+  Oid type{call}
+  return type;
+}}
+static void lock() {{
+  {locked}
+}}
+BGWORKER_MODULE(module) {{ {declared} }}
+""")
+    include = os.path.join(os.path.dirname(__file__), "..", "..", "include")
+    server = subprocess.run([f"{harness.BINDIR}/pg_config", "--includedir-server"], capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(["g++", "-std=gnu++20", "-fsyntax-only", "-I", include, "-isystem", server, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

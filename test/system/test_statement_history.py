@@ -414,6 +414,34 @@ def test_retention(space):
     assert place.sql("SELECT count(*) FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 4") == "0"
 
 
+def test_rollup_delay(space):
+    """An hour that is over is summed up when the delay has passed, not before; with other delays, workers do it at other times."""
+    place = Place(space, "host", settings={"statement_history.rollup_delay": "12h"}).start()
+    place.sql("CREATE EXTENSION pg_stat_statements")
+    place.start_worker()
+    place.wait_snapshots()
+    place.host.stop()
+    counters = place.sql("SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid ="
+                         " 'statement_history.last'::regclass AND attnum > 4")
+    place.sql(f"""
+        SET TimeZone = 'UTC';
+        UPDATE statement_history.tier SET done_until = NULL;
+        DO $$ DECLARE d date := (now() - interval '2 hours')::date; BEGIN
+          EXECUTE format('CREATE TABLE IF NOT EXISTS statement_history.raw_%s PARTITION OF statement_history.raw FOR VALUES FROM (%L) TO (%L)',
+                         to_char(d, 'YYYYMMDD'), d::timestamptz, (d + 1)::timestamptz);
+        END $$;
+        INSERT INTO statement_history.raw (at, dbid, userid, queryid, toplevel, mark, {counters})
+          SELECT date_trunc('hour', now() - interval '2 hours') + interval '1 minute', 1, 2, 3, true, 'n',
+                 {', '.join(['1'] * len(counters.split(',')))}""")
+    place.host.start()
+    place.wait_snapshots(4)
+    assert place.sql("SELECT count(*) FROM statement_history.hourly") == "0"
+    place.host.write_settings(**{"statement_history.rollup_delay": "1min"})
+    place.host.reload()
+    wait_until(lambda: place.sql("SELECT count(*) FROM statement_history.hourly WHERE queryid = 3") == "1", 60 * SLOW,
+               "the hour is summed up")
+
+
 def test_columns_of_newer_versions(space):
     """The columns of 1.11 (PostgreSQL 17): block times under their new names, and the time since when each entry counts, by which
     an entry that was evicted and came back with higher counters is recognised. Put on top of the version that is there."""

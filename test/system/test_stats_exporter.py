@@ -146,6 +146,42 @@ def test_metrics(space, where):
     assert place.daemon.log.count("WARNING|ERROR|FATAL") == 0
 
 
+# What the panels of the most used dashboards for postgres_exporter ask for (with the names that it has since 0.12 for the
+# background writer), and by which labels.
+DASHBOARD = {
+    "datname": """pg_locks_count pg_stat_activity_count pg_stat_activity_max_tx_duration pg_stat_database_blks_hit
+        pg_stat_database_blks_read pg_stat_database_conflicts pg_stat_database_deadlocks pg_stat_database_numbackends
+        pg_stat_database_temp_bytes pg_stat_database_temp_files pg_stat_database_tup_deleted pg_stat_database_tup_fetched
+        pg_stat_database_tup_inserted pg_stat_database_tup_returned pg_stat_database_tup_updated pg_stat_database_xact_commit
+        pg_stat_database_xact_rollback pg_stat_database_blk_read_time pg_stat_database_blk_write_time pg_database_size_bytes""",
+    "mode": "pg_locks_count",
+    "state": "pg_stat_activity_count",
+    "short_version": "pg_static",
+    "": """pg_up pg_postmaster_start_time_seconds pg_settings_effective_cache_size_bytes pg_settings_maintenance_work_mem_bytes
+        pg_settings_max_connections pg_settings_max_parallel_workers pg_settings_max_wal_size_bytes
+        pg_settings_max_worker_processes pg_settings_random_page_cost pg_settings_seq_page_cost pg_settings_shared_buffers_bytes
+        pg_settings_work_mem_bytes pg_stat_bgwriter_buffers_alloc_total pg_stat_bgwriter_buffers_backend_total
+        pg_stat_bgwriter_buffers_backend_fsync_total pg_stat_bgwriter_buffers_checkpoint_total
+        pg_stat_bgwriter_buffers_clean_total pg_stat_bgwriter_checkpoint_sync_time_total
+        pg_stat_bgwriter_checkpoint_write_time_total pg_stat_archiver_archived_count pg_stat_archiver_failed_count
+        pg_replication_lag_seconds pg_replication_is_replica process_cpu_seconds_total process_resident_memory_bytes
+        process_virtual_memory_bytes process_open_fds""",
+}
+
+
+def test_names_of_dashboards(space):
+    """Every series that the dashboards ask for is there, with the labels by which they choose."""
+    place = Place(space)
+    m = place.wait_up()
+    missing = [(name, label) for label, names in DASHBOARD.items() for name in names.split()
+               if not [labels for labels, _ in m.all(name) if not label or label in labels]]
+    assert missing == []
+    assert {"active", "idle"} & {labels["state"] for labels, _ in m.all("pg_stat_activity_count")}
+    assert "accesssharelock" in {labels["mode"] for labels, _ in m.all("pg_locks_count")}
+    assert m.one("process_cpu_seconds_total") > 0 and m.one("process_resident_memory_bytes") > 1e6
+    assert 3 < m.one("process_open_fds") < m.one("process_max_fds")
+
+
 def test_formats(space):
     """The format follows Accept or the query; OpenMetrics is read by a strict parser; CSV and JSON lines say the same."""
     place = Place(space)
