@@ -8,11 +8,15 @@
 
 #include <unistd.h>
 
+#include <cctype>
 #include <csignal>
 #include <cstring>
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "lib/stringinfo.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
@@ -62,6 +66,8 @@ bool IsBackgroundWorker = false;
 bool ExitOnAnyError = false;
 
 char* DataDir = nullptr;
+char my_exec_path[MAXPGPATH] =
+    "";  // the server program of this major, where libraries and share files are found from
 int data_directory_mode = 0700;
 
 int MaxBackends = 0;
@@ -184,6 +190,50 @@ void ChangeToDataDir(void) {
   AssertState(DataDir);
   if (chdir(DataDir) < 0)
     ereport(FATAL, (errcode_for_file_access(), errmsg("could not change directory to \"%s\": %m", DataDir)));
+}
+
+// ---- what a command may not do ----
+
+void PreventCommandIfReadOnly(const char* cmdname) {
+  if (XactReadOnly)
+    ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                    errmsg("cannot execute %s in a read-only transaction", cmdname)));
+}
+
+void PreventCommandIfParallelMode(const char* cmdname) {
+  if (IsInParallelMode())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+                    errmsg("cannot execute %s during a parallel operation", cmdname)));
+}
+
+void PreventCommandDuringRecovery(const char* cmdname) {
+  if (RecoveryInProgress())
+    ereport(ERROR,
+            (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s during recovery", cmdname)));
+}
+
+// Bytes that a hash table should stay within, by the settings work_mem and hash_mem_multiplier.
+size_t get_hash_memory_limit(void) {
+  double limit = static_cast<double>(work_mem) * hash_mem_multiplier * 1024.0;
+  return limit < static_cast<double>(SIZE_MAX) ? static_cast<size_t>(limit) : SIZE_MAX;
+}
+
+// Adds the words of an options text to an argument vector that has room for them: white space separates, a
+// backslash takes the character behind it as it is.
+void pg_split_opts(char** argv, int* argcp, const char* optstr) {
+  StringInfoData word;
+  initStringInfo(&word);
+  for (;;) {
+    while (isspace(static_cast<unsigned char>(*optstr))) optstr++;
+    if (*optstr == '\0') break;
+    resetStringInfo(&word);
+    for (; *optstr != '\0' && !isspace(static_cast<unsigned char>(*optstr)); optstr++) {
+      if (*optstr == '\\' && *++optstr == '\0') break;
+      appendStringInfoChar(&word, *optstr);
+    }
+    argv[(*argcp)++] = pstrdup(word.data);
+  }
+  pfree(word.data);
 }
 
 void process_shmem_requests(void) {

@@ -298,5 +298,6 @@ void process_shared_preload_libraries(void) {
   process_shared_preload_libraries_in_progress = true;
   load_listed(shared_preload_libraries_string, "shared_preload_libraries");
   process_shared_preload_libraries_in_progress = false;
+  process_shared_preload_libraries_done = true;
 }
 }

@@ -205,6 +205,23 @@ char* order_of(JsonbPair* pair) {
   return psprintf("%d", order < 0 ? -1 : order > 0);
 }
 
+char* contained(JsonbPair* pair) {
+  JsonbIterator* whole = JsonbIteratorInit(&jsonb_of(&pair->a)->root);
+  JsonbIterator* part = JsonbIteratorInit(&jsonb_of(&pair->b)->root);
+  bool root_kinds = JB_ROOT_IS_OBJECT(jsonb_of(&pair->a)) == JB_ROOT_IS_OBJECT(jsonb_of(&pair->b));
+  return pstrdup(root_kinds && JsonbDeepContains(&whole, &part) ? "true" : "false");
+}
+
+// As jsonb_typeof() does, of the first element or value.
+char* kind_of_first(JsonbCase* c) {
+  JsonbValue value;
+  Jsonb* jsonb = jsonb_of(c);
+  if (JsonbExtractScalar(&jsonb->root, &value)) return pstrdup(JsonbTypeName(&value));
+  if (value.type == jbvObject) return pstrdup("object");
+  JsonbValue* first = getIthJsonbValueFromContainer(&jsonb->root, 0);
+  return first == nullptr ? nullptr : pstrdup(JsonbTypeName(first));
+}
+
 TEST(DataToolsBesideServer, Jsonb) {
   BesideServer server;
   Random random(comparison_seed());
@@ -230,6 +247,16 @@ TEST(DataToolsBesideServer, Jsonb) {
     std::string other = sql_literal(pair.b.text) + "::jsonb";
     add("case when " + sql + " < " + other + " then -1 when " + sql + " > " + other + " then 1 else 0 end",
         answer_of(order_of, &pair));
+    add(sql + " @> " + other, answer_of(contained, &pair));
+    // A part of the first, so that the answer is often yes.
+    pair.b.text = random.below(2) ? "[" + pair.b.text + "]" : "{\"a\": " + pair.b.text + "}";
+    add(sql + " @> " + sql_literal(pair.b.text), answer_of(contained, &pair));
+    JsonbPair within{{"[" + c.text + ", " + pair.b.text + ", [1, 2]]", "", 0},
+                     {random.below(2) ? "[" + c.text + "]" : "[[2], " + pair.b.text + "]", "", 0}};
+    add(sql_literal(within.a.text) + "::jsonb @> " + sql_literal(within.b.text), answer_of(contained, &within));
+    add("jsonb_typeof(case when jsonb_typeof(" + sql + ") = 'array' then " + sql + " -> 0 else " + sql +
+            " end)",
+        answer_of(kind_of_first, &c));
   }
   server.compare(expressions, host, "jsonb");
 }
@@ -469,6 +496,64 @@ TEST(DataToolsBesideServer, Arrays) {
           answer_of(accumulated, &c));
     }
     server.compare(expressions, host, "arrays of " + type);
+  }
+}
+
+struct ArraysCase {
+  const Element* element;
+  std::vector<ArrayCase> arrays;
+};
+
+char* arrays_gathered(ArraysCase* c) {
+  Oid type = get_array_type(c->element->type);
+  ArrayBuildStateArr* state = initArrayResultArr(type, c->element->type, CurrentMemoryContext, true);
+  for (ArrayCase& array : c->arrays)
+    state = accumArrayResultArr(state, PointerGetDatum(construct(&array)), false, type, CurrentMemoryContext);
+  return array_text(DatumGetArrayTypeP(makeArrayResultArr(state, CurrentMemoryContext, true)));
+}
+
+char* any_gathered(ArraysCase* c) {
+  Oid type = get_array_type(c->element->type);
+  ArrayBuildStateAny* state = nullptr;
+  for (ArrayCase& array : c->arrays)
+    state = accumArrayResultAny(state, PointerGetDatum(construct(&array)), false, type, CurrentMemoryContext);
+  return array_text(DatumGetArrayTypeP(makeArrayResultAny(state, CurrentMemoryContext, true)));
+}
+
+TEST(DataToolsBesideServer, ArraysOfArrays) {
+  BesideServer server;
+  Random random(comparison_seed());
+  query(server.connection(), "set timezone = 'GMT'");
+  for (const Element& e : elements) {
+    std::vector<std::string> expressions;
+    std::vector<Answer> host;
+    for (int round = 0; round < 40; round++) {
+      ArraysCase c{&e, {}};
+      ArrayCase shape{&e};
+      shape.ndim = random.below(10) == 0 ? 0 : 1 + random.below(3);
+      for (int i = 0; i < shape.ndim; i++) {
+        shape.dims[i] = 1 + random.below(3);
+        shape.lbs[i] = random.below(2) ? 1 : random.below(7) - 3;
+      }
+      std::string values;
+      for (int i = 1 + random.below(6), k = 0; k < i; k++) {
+        ArrayCase array = shape;
+        if (k > 0 && random.below(30) == 0 && array.ndim > 0) array.lbs[0]++;  // an error
+        bool some_null = random.below(3) == 0;
+        for (int n = 0; n < array.count(); n++) {
+          array.texts.push_back(element_text(random, e.type));
+          array.nulls.push_back(some_null && random.below(3) == 0);
+        }
+        values += (k ? ",(" : "(") + array.sql_with_bounds() + "," + std::to_string(k) + ")";
+        c.arrays.push_back(array);
+      }
+      std::string sql = "(select array_agg(x order by n) from (values " + values + ") v(x, n))";
+      expressions.push_back(sql);
+      host.push_back(answer_of(arrays_gathered, &c));
+      expressions.push_back(sql);
+      host.push_back(answer_of(any_gathered, &c));
+    }
+    server.compare(expressions, host, std::string("arrays of arrays of ") + e.name);
   }
 }
 
