@@ -218,19 +218,52 @@ class Bench:
               f"{row['ratio_min']:>5.2f}..{row['ratio_max']:<5.2f}  {row['target']:>7}", flush=True)
 
 
-def end_of_sleeper(daemon):
-    """From SIGTERM to a worker inside a statement to its end, in milliseconds."""
-    pid = int(daemon.log.wait_for(r"bench connected ([0-9]+) pid", 60).group(1))
-    time.sleep(0.3)  # well inside the statement
-    process = os.pidfd_open(pid)
-    try:
-        start = time.monotonic()
-        os.kill(pid, signal.SIGTERM)
-        if not select.select([process], [], [], 30)[0]:
-            raise AssertionError("the worker does not end")
-        return (time.monotonic() - start) * 1000
-    finally:
-        os.close(process)
+SLEEP = "SELECT pg_sleep(60)"
+
+# What interrupts a worker inside a statement: the name, the worker's settings, who interrupts (None: its own time-out),
+# and whether the worker catches the error or ends.
+INTERRUPTS = [
+    ("SIGTERM -> ended", {"query": SLEEP}, lambda daemon, pid: os.kill(pid, signal.SIGTERM), False),
+    ("SIGINT -> caught", {"query": SLEEP}, lambda daemon, pid: os.kill(pid, signal.SIGINT), True),
+    ("pg_cancel_backend -> caught", {"query": SLEEP}, lambda daemon, pid: of_session(daemon, "pg_cancel_backend"), True),
+    ("pg_terminate_backend -> ended", {"query": SLEEP}, lambda daemon, pid: of_session(daemon, "pg_terminate_backend"),
+     False),
+    ("death of the postmaster -> ended", {"query": SLEEP}, lambda daemon, pid: daemon.process.kill(), False),
+    ("statement time-out -> caught", {"query": SLEEP, "timeout": "statement"}, None, True),
+    ("lock time-out -> caught", {"query": SLEEP, "timeout": "lock"}, None, True),
+    ("idle-in-transaction time-out -> ended", {"query": "", "timeout": "idle"}, None, False),
+]
+
+
+def of_session(daemon, function):
+    """Calls a function of the session that sleeps; returns when, in milliseconds of the wall clock."""
+    return float(daemon.sql(f"WITH found AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'), "
+                            f"at AS MATERIALIZED (SELECT pid, extract(epoch FROM clock_timestamp()) * 1000 AS ms FROM found) "
+                            f"SELECT ms FROM at WHERE {function}(pid)"))
+
+
+def interruption(settings, act, caught):
+    """How long after the interrupt the worker has caught the error, or has ended, in milliseconds."""
+    def measure(daemon):
+        pid = int(daemon.log.wait_for(r"bench connected ([0-9]+) pid", 60).group(1))
+        process = os.pidfd_open(pid)
+        try:
+            if act:
+                harness.wait_until(lambda: daemon.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1",
+                                   what="the statement runs")
+                start = time.time() * 1000
+                start = act(daemon, pid) or start
+            else:
+                start = float(daemon.log.wait_for(r"bench due_at ([0-9.]+) ms").group(1))
+            if caught:
+                return float(daemon.log.wait_for(r"bench caught_at ([0-9.]+) ms", 30).group(1)) - start
+            if not select.select([process], [], [], 30)[0]:
+                raise AssertionError("the worker does not end")
+            return time.time() * 1000 - start
+        finally:
+            os.close(process)
+
+    return measure
 
 
 def launches(daemon):
@@ -328,10 +361,10 @@ def main():
             bench.rows.append(row)
             bench.show(row)
     if wanted("interrupt"):
-        settings = {"mode": "spi", "query": "SELECT pg_sleep(60)", "warmup": 0, "rounds": 1}
-        bench.figure("SIGTERM inside a statement -> ended (< 50 ms)", "ms", "-",
-                     lambda: bench.in_host(end_of_sleeper, **settings),
-                     lambda: bench.in_server(end_of_sleeper, **settings))
+        for title, settings, act, caught in INTERRUPTS:
+            measure = interruption(settings, act, caught)
+            bench.figure(title, "ms", "<50 ms", lambda m=measure, more=settings: bench.in_host(m, mode="interrupt", **more),
+                         lambda m=measure, more=settings: bench.in_server(m, mode="interrupt", **more))
     for row in SPI_ROWS:
         if wanted("spi") or wanted(row["name"]):
             bench.spi(row)

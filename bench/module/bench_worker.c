@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 
 PG_MODULE_MAGIC;
 
@@ -33,6 +34,7 @@ PGDLLEXPORT void bench_restart_main(Datum arg);
 PGDLLEXPORT void bench_latch_main(Datum arg);
 PGDLLEXPORT void bench_idle_main(Datum arg);
 PGDLLEXPORT void bench_spi_main(Datum arg);
+PGDLLEXPORT void bench_interrupt_main(Datum arg);
 
 #define MAX_ROUNDS 100000
 
@@ -64,6 +66,7 @@ static bool together;
 static int	batch;
 static int	warmup;
 static char *database;
+static char *own_timeout;
 static shmem_request_hook_type previous_request_hook;
 static shmem_startup_hook_type previous_startup_hook;
 
@@ -128,7 +131,7 @@ register_worker(const char *function, int number, int restart, bool with_databas
 void
 _PG_init(void)
 {
-	DefineCustomStringVariable("bench_worker.mode", "What is measured: restart, latch, idle or spi.", NULL, &mode,
+	DefineCustomStringVariable("bench_worker.mode", "What is measured: restart, latch, idle, spi or interrupt.", NULL, &mode,
 							   "idle", PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("bench_worker.workers", "Workers of the idle measurement.", NULL, &workers, 50, 1, 10000,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
@@ -155,6 +158,9 @@ _PG_init(void)
 							200, 0, MAX_ROUNDS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("bench_worker.database", "The database of the spi measurement.", NULL, &database,
 							   "postgres", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("bench_worker.timeout",
+							   "The time-out that the interrupt measurement sets before its statement: statement, lock, idle or none.",
+							   NULL, &own_timeout, "", PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	previous_request_hook = shmem_request_hook;
@@ -171,6 +177,8 @@ _PG_init(void)
 	}
 	else if (strcmp(mode, "spi") == 0)
 		register_worker("bench_spi_main", 0, BGW_NEVER_RESTART, true, BgWorkerStart_RecoveryFinished);
+	else if (strcmp(mode, "interrupt") == 0)
+		register_worker("bench_interrupt_main", 0, BGW_NEVER_RESTART, true, BgWorkerStart_RecoveryFinished);
 	else
 		for (int i = 0; i < workers; i++)
 			register_worker("bench_idle_main", i, BGW_NEVER_RESTART, false, BgWorkerStart_RecoveryFinished);
@@ -387,5 +395,54 @@ bench_spi_main(Datum arg)
 	elog(LOG, "bench spi_memory %.3f MB", (peak_memory() - before) / 1024.0);
 	if (savepoints || together)
 		commit();
+	proc_exit(0);
+}
+
+/*
+ * Waits in the given statement, or for ever outside one, until something interrupts it; says when that was caught, in
+ * milliseconds of the wall clock, which is the upstream's too.
+ */
+void
+bench_interrupt_main(Datum arg)
+{
+	const int	after_ms = 300;
+	struct timespec t;
+
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(database, NULL, 0);
+	begin();
+	if (setup[0])
+		SPI_execute(setup, false, 0);
+	if (strcmp(own_timeout, "statement") == 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, after_ms);
+	else if (strcmp(own_timeout, "lock") == 0)
+		enable_timeout_after(LOCK_TIMEOUT, after_ms);
+	else if (strcmp(own_timeout, "idle") == 0)
+	{
+		SetConfigOption("idle_in_transaction_session_timeout", "300ms", PGC_USERSET, PGC_S_SESSION);
+		enable_timeout_after(IDLE_IN_TRANSACTION_SESSION_TIMEOUT, after_ms);
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	elog(LOG, "bench due_at %.3f ms", t.tv_sec * 1e3 + t.tv_nsec / 1e6 + after_ms);
+	elog(LOG, "bench connected %d pid", MyProcPid);
+	PG_TRY();
+	{
+		if (query[0])
+			SPI_execute(query, false, 0);
+		for (;;)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1L, 0);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_CATCH();
+	{
+		FlushErrorState();
+		clock_gettime(CLOCK_REALTIME, &t);
+		elog(LOG, "bench caught_at %.3f ms", t.tv_sec * 1e3 + t.tv_nsec / 1e6);
+	}
+	PG_END_TRY();
+	AbortCurrentTransaction();
 	proc_exit(0);
 }

@@ -40,7 +40,6 @@ Oid remote_user = InvalidOid;
 // The worker's own role was taken by SET ROLE when it connected.
 bool became_by_role = false;
 
-constexpr int cancel_limit_ms = 1000;     // for a cancel request to be delivered
 constexpr int exit_cancel_limit_ms = 30;  // the same when the process is about to end
 constexpr int exit_drain_limit_ms = 200;  // for the answer to what was not waited for, then
 constexpr int drain_limit_ms = 5000;      // for a cancelled statement to stop
@@ -107,9 +106,9 @@ Step resume_step() noexcept {
   return session->resume();
 }
 
-void stop_statement(int limit_ms) noexcept {
+void stop_statement() noexcept {
   CriticalScope critical;
-  session->stop(limit_ms, drain_limit_ms);
+  session->stop(drain_limit_ms);
 }
 
 std::optional<BgwMessage> next_notice() noexcept {
@@ -171,8 +170,7 @@ void install_worker_session(Session* ready, bool by_role) noexcept {
 void session_serve_interrupt() {
   check_deferred_exit();
   if (!InterruptPending) return;
-  if (QueryCancelPending && !ProcDiePending && session->under_way() && !session->committing())
-    stop_statement(cancel_limit_ms);
+  if (QueryCancelPending && !ProcDiePending && session->under_way() && !session->committing()) stop_statement();
   CHECK_FOR_INTERRUPTS();
 }
 
@@ -207,7 +205,7 @@ void make_ready() {
   if (!session)
     ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
                     errmsg("cannot read pg_class without having selected a database")));
-  if (session->under_way()) stop_statement(cancel_limit_ms);
+  if (session->under_way()) stop_statement();
 }
 
 void must_be_in_transaction(const char* complaint) {
@@ -355,7 +353,9 @@ void bgw_session_rollback_sub(void) {
   if (!session) return;
   bgw_forget_lookups();
   types_may_have_changed();
-  if (session->under_way()) stop_statement(cancel_limit_ms);
+  // With the process ending, nothing is rolled back piecemeal: bgw_session_rollback() or the exit follows.
+  if (proc_exit_inprogress && session->under_way()) return;
+  if (session->under_way()) stop_statement();
   CriticalScope critical;
   session->rollback_sub();
   if (remote_user != GetOuterUserId()) remote_user = InvalidOid;
@@ -371,7 +371,7 @@ void bgw_session_rollback(void) {
       if (!session->committing()) session->cancel(exit_cancel_limit_ms);
       session->close();
     } else {
-      session->stop(cancel_limit_ms, drain_limit_ms);
+      session->stop(drain_limit_ms);
     }
   }
   session->rollback();
@@ -380,7 +380,7 @@ void bgw_session_rollback(void) {
 void bgw_session_commit(void) {
   if (!session) return;
   bgw_forget_lookups();
-  if (session->under_way()) stop_statement(cancel_limit_ms);
+  if (session->under_way()) stop_statement();
   // A commit is not cancelled half-way. Only the end of the process interrupts the wait for its outcome.
   InterruptHoldoffCount = InterruptHoldoffCount + 1;
   Step step = start_step(nullptr, Start::commit);

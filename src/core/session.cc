@@ -165,6 +165,7 @@ Session::~Session() {
 void Session::close() noexcept {
   if (conn_) PQfinish(conn_);
   conn_ = nullptr;
+  cancel_job_.reset();
   lost_ = false;
   in_flight_.clear();
   levels_.clear();
@@ -277,6 +278,7 @@ Step Session::connect_more() {
 // ---- sending ----
 
 bool Session::send(Role role, const char* text, const Request* params) {
+  settle_cancel();
   int sent;
   if (params && !params->values.empty()) {
     std::vector<const char*> values;
@@ -297,6 +299,7 @@ bool Session::send(Role role, const char* text, const Request* params) {
 // entry nullptr: the unnamed prepared statement.
 bool Session::send_named(Role role, const PreparedCache::Entry* entry,
                          const std::vector<std::optional<std::string>>& values) {
+  settle_cancel();
   std::vector<const char*> texts;
   texts.reserve(values.size());
   for (const auto& value : values) texts.push_back(value ? value->c_str() : nullptr);
@@ -384,6 +387,8 @@ void Session::take_result(Item& item, pg_result* result) {
   item.failed = true;
   ServerMessage message = read_message(result);
   bool fatal = message.severity == "FATAL" || message.severity == "PANIC";
+  // The request has hit what it was meant for. (In another language, or after a time-out, it is waited for.)
+  if (message.message == "canceling statement due to user request") cancel_job_.reset();
   if (PQstatus(conn_) == CONNECTION_BAD) {
     bool told = PQresultErrorField(result, PG_DIAG_SQLSTATE) != nullptr;
     if (told) last_fatal_ = std::move(message);

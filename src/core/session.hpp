@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -144,8 +145,8 @@ class Session {
   void rollback_sub() noexcept;  // sent, not waited for
   void rollback() noexcept;      // sent, not waited for; also ends all subtransactions
   Step commit();                 // waits for the answer unless every statement was read_only
-  // Statements that follow every BEGIN in its packet: behind a pooler in transaction mode, where nothing that is
-  // set for the session stays.
+  // Statements that follow every BEGIN in its packet: behind a pooler in transaction mode, where nothing that
+  // is set for the session stays.
   void set_preamble(std::vector<std::string> statements) { preamble_ = std::move(statements); }
   // Whether a failed statement leaves the transaction usable; in effect from the next statement on.
   void set_statement_savepoints(bool on) { statement_savepoints_ = on; }
@@ -166,14 +167,14 @@ class Session {
 
   // Goes on after `interrupted`.
   Step resume();
-  // Asks the upstream to stop what it is doing; waits no longer than `limit_ms` for the request to be
-  // delivered. Does nothing if nothing is under way.
+  // Asks the upstream to stop what it is doing; waits until it has answered something or the request has been
+  // dealt with, and no longer than `limit_ms`. Does nothing if nothing is under way.
   void cancel(int limit_ms) noexcept;
   // Waits up to `limit_ms` for what is under way to end, deaf to interrupts; false: it did not, and the
   // session has been closed.
   bool drain(int limit_ms) noexcept;
   // Cancels, again and again, until what is under way has ended; after `limit_ms` as drain().
-  bool stop(int cancel_limit_ms, int limit_ms) noexcept;
+  bool stop(int limit_ms) noexcept;
   bool busy() const { return !in_flight_.empty(); }
   // An operation was interrupted and neither resumed to its end nor drained.
   bool under_way() const { return operation_ != Operation::none; }
@@ -225,6 +226,11 @@ class Session {
   Step pump();
   Step connect_more();
   bool finish_within(int limit_ms) noexcept;
+  struct CancelJob;
+  static void* run_cancel(void* argument);
+  void start_cancel() noexcept;
+  bool cancel_under_way() const noexcept;
+  void settle_cancel() noexcept;
   void take_result(Item& item, pg_result* result);
   void settle_statement();
   void settle_failure();
@@ -263,6 +269,8 @@ class Session {
   int connect_timeout_ms_ = -1;
   std::int64_t connect_deadline_ = 0;
   short connect_events_ = 0;
+
+  std::shared_ptr<CancelJob> cancel_job_;  // the last cancel request, while it may still have an effect
 
   std::optional<Failure> failure_;
   std::optional<ServerMessage> last_fatal_;  // sent by the upstream before it hung up

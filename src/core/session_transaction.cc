@@ -167,6 +167,7 @@ void Session::compose() {
   if (by_cursor) entry = nullptr;
   bool parse = operation_ == Operation::prepare || (operation_ == Operation::batch && !entry);
   if (!lost_ && (parse || (entry && !entry->prepared))) {
+    settle_cancel();
     if (PQsendPrepare(conn_, entry ? entry->name.c_str() : "", request_.text.c_str(),
                       static_cast<int>(request_.types.size()), request_.types.data()) != 1) {
       lose(PQerrorMessage(conn_));

@@ -197,16 +197,19 @@ bool SPI_plan_is_valid(SPIPlanPtr plan) {
 }
 
 int SPI_register_relation(EphemeralNamedRelation enr) {
+  if (enr == nullptr) return SPI_ERROR_ARGUMENT;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("function \"%s\" is not available outside the server", "SPI_register_relation")));
 }
 
 int SPI_unregister_relation(const char* name) {
+  if (name == nullptr) return SPI_ERROR_ARGUMENT;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("function \"%s\" is not available outside the server", "SPI_unregister_relation")));
 }
 
 int SPI_register_trigger_data(TriggerData* tdata) {
+  if (tdata == nullptr) return SPI_ERROR_ARGUMENT;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("function \"%s\" is not available outside the server", "SPI_register_trigger_data")));
 }

@@ -1,10 +1,10 @@
-// The time-outs of a session that workers may set themselves (utils/timeout.h): for a statement, for a lock, and for
-// being idle.
+// The time-outs of a session that workers may set themselves (utils/timeout.h): for a statement, for a lock,
+// and for being idle.
 //
-// The server gives every process with a session these four, though only a client's session starts them by itself:
-// a worker that wants one calls enable_timeout_after(STATEMENT_TIMEOUT, ms). The handlers run inside the signal
-// handler of the timer and do what another process would do: they send SIGINT, or raise a flag and set the latch.
-// ProcessInterrupts() (tcop/tcopprot.cc) does the rest.
+// The server gives every process with a session these four, though only a client's session starts them by
+// itself: a worker that wants one calls enable_timeout_after(STATEMENT_TIMEOUT, ms). The handlers run inside
+// the signal handler of the timer and do what another process would do: they send SIGINT, or raise a flag and
+// set the latch. ProcessInterrupts() (tcop/tcopprot.cc) does the rest.
 #include "utils/session_timeouts.hpp"
 
 #include <csignal>

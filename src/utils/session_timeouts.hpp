@@ -1,4 +1,5 @@
-// The time-outs that belong to a session: registered when a process gets one, for enable_timeout_after() and its kin.
+// The time-outs that belong to a session: registered when a process gets one, for enable_timeout_after() and
+// its kin.
 #pragma once
 
 namespace bgw {

@@ -142,3 +142,19 @@ def test_sleeping_worker_is_terminated(space):
                                         "AND state = 'active' AND pid <> pg_backend_pid()") == "0",
                    5 * harness.SLOW, "the statement has ended")
         assert host.stop() == 0
+
+
+def test_lookups_are_kept(space):
+    """What is looked up again in a transaction costs no round trip, until a statement may have changed it."""
+    upstream = space.postgres("upstream", settings={"log_statement": "all"}).start()
+    host = space.host(upstream=upstream, settings={
+        "shared_preload_libraries": "probe_session", "probe_session.workers": "w lookups db"}).start()
+    host.log.wait_for(r"probe: finish 2")
+    upstream.log.wait_for(r"SELECT 'done'")
+    asked = [line for line in upstream.log.lines if re.search(r"execute .*(pg_catalog\.|'asked|'done'|TEMP TABLE)", line)]
+    places = [next(i for i, line in enumerate(asked) if mark in line)
+              for mark in ("'asked first'", "'asked again'", "something_changed", "'done'")]
+    first, again, changed, done = places
+    assert again - first > 5, "\n".join(asked)
+    assert changed - again == 1, "\n".join(asked)
+    assert done - changed > 5, "\n".join(asked)

@@ -272,6 +272,77 @@ do_interrupted(const char *argument)
 	commit();
 }
 
+/* Everything of the catalogs that the host answers by a statement. */
+static void
+look_up(void)
+{
+	Oid			schema = get_namespace_oid("pg_catalog", false);
+	Oid			relation = get_relname_relid("pg_class", schema);
+
+	SAY("%s %s %s %s %s %s %d %d %d %d", get_database_name(get_database_oid("postgres", false)),
+		GetUserNameFromId(get_role_oid("postgres", false), false), get_namespace_name(schema), get_rel_name(relation),
+		format_type_be(INT4OID), get_extension_name(get_extension_oid("plpgsql", false)), get_attnum(relation, "relname"),
+		get_typlen(NAMEOID), superuser(), OidIsValid(get_role_oid("nosuch", true)));
+}
+
+/* Looks the same things up again and again; the upstream's log says how often it was asked. */
+static void
+do_lookups(const char *argument)
+{
+	begin();
+	SPI_execute("SELECT 'asked first'", true, 0);
+	look_up();
+	SPI_execute("SELECT 'asked again'", true, 0);
+	look_up();
+	look_up();
+	SPI_execute("CREATE TEMP TABLE something_changed (i int)", false, 0);
+	look_up();
+	SPI_execute("SELECT 'done'", true, 0);
+	commit();
+}
+
+/*
+ * Goes on for ever: transactions of two rows each, the second in a subtransaction, numbered by what is there already.
+ * Says before and after each commit which one it is.
+ */
+static void
+do_ledger(const char *argument)
+{
+	Oid			type = INT4OID;
+
+	for (;;)
+	{
+		MemoryContext caller;
+		ResourceOwner owner;
+		bool		isnull;
+		Datum		id;
+		int			number;
+
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		SPI_execute("SELECT coalesce(max(id), 0) + 1 FROM ledger", true, 0);
+		id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		number = DatumGetInt32(id);
+		SPI_execute_with_args("INSERT INTO ledger VALUES ($1, 1)", 1, &type, &id, NULL, false, 0);
+		caller = CurrentMemoryContext;
+		owner = CurrentResourceOwner;
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(caller);
+		SPI_execute_with_args("INSERT INTO ledger VALUES ($1, 2)", 1, &type, &id, NULL, false, 0);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		SAY("committing %d", number);
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		SAY("committed %d", number);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 static void
 do_waits_for_lock(const char *argument)
 {
@@ -568,6 +639,8 @@ static const ProbeAction actions[] = {
 	{"parameters", do_parameters},
 	{"batch", do_batch},
 	{"interrupted", do_interrupted},
+	{"lookups", do_lookups},
+	{"ledger", do_ledger},
 	{"waits_for_lock", do_waits_for_lock},
 	{"timeouts", do_timeouts},
 	{"cursors", do_cursors},

@@ -263,7 +263,7 @@ TEST_F(SessionTest, InterruptCancelAndDrain) {
   interrupt_wanted = true;
   ASSERT_EQ(session.execute(text_request("SELECT pg_sleep(60)")), Step::interrupted);
   auto start = std::chrono::steady_clock::now();
-  EXPECT_TRUE(session.stop(1000, 5000));
+  EXPECT_TRUE(session.stop(5000));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
   ASSERT_TRUE(session.failure());
   EXPECT_EQ(session.failure()->message.sqlstate, "57014");
