@@ -158,6 +158,9 @@ ReadKind read_kind(const TypeInfo* type) {
     case VARCHAROID:
     case BPCHAROID:
     case JSONOID:
+    case XMLOID:
+    case REFCURSOROID:
+    case PG_NODE_TREEOID:
       return ReadKind::text;
     case NAMEOID:
       return ReadKind::name;

@@ -80,8 +80,9 @@ enum class ReadKind : unsigned char {
   date,
   timestamp,
   timestamptz,
-  text,  // a varlena whose content is the text: text, varchar, bpchar, json, and all that is not constructible
-  name,  // NAMEDATALEN bytes
+  text,     // a varlena whose content is the text: text, varchar, json, xml and others, and all that is not
+            // constructible
+  name,     // NAMEDATALEN bytes
   general,  // through the type's input function
 };
 ReadKind read_kind(const TypeInfo* type);

@@ -174,6 +174,7 @@ static const char *const types[] = {
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
 	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
 	"point", "lseg", "box", "path", "polygon", "line", "circle",
+	"pg_snapshot", "refcursor", "xml",
 };
 
 /* Text of a value of types[type]. */
@@ -271,6 +272,12 @@ value_text(StringInfo to, const char *type)
 		hex(to, type[7] ? 8 : 6);
 	else if (strcmp(type, "tid") == 0)
 		appendStringInfo(to, "(%u,%d)", (uint32) draw(), below(65536));
+	else if (strcmp(type, "pg_snapshot") == 0)
+		appendStringInfo(to, "%d:%d:1000%s", 1 + below(1000), 1001 + below(1000), ONE_OF("", ",1000"));
+	else if (strcmp(type, "refcursor") == 0)
+		words(to, 14);
+	else if (strcmp(type, "xml") == 0)
+		appendStringInfo(to, "<a>%d<b c='%d'/>%s</a>", below(1000), below(100), ONE_OF("", "\xc3\xa4", "<!-- x -->"));
 	else if (strcmp(type, "point") == 0)
 		points(to, 1);
 	else if (strcmp(type, "lseg") == 0 || strcmp(type, "box") == 0)
@@ -337,10 +344,10 @@ expression(void)
 {
 	const char *type = types[below(lengthof(types))];
 	StringInfoData to;
-	bool		vector = strstr(type, "vector") != NULL;
+	bool		alone = strstr(type, "vector") != NULL || strcmp(type, "xml") == 0;
 
 	initStringInfo(&to);
-	if (below(4) > 0 || vector)
+	if (below(4) > 0 || alone)
 	{
 		value_text(&to, type);
 		return psprintf("%s::%s", quoted(to.data), type);

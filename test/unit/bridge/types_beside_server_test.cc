@@ -285,6 +285,11 @@ TEST(TypesBesideServer, Texts) {
                                            "(NaN,1),(2,NaN)",
                                            "(1,2),(Infinity,-Infinity)"};
   for (const char* type : {"point", "lseg", "box", "path", "polygon", "line", "circle"}) compare(type, shapes);
+  compare("pg_snapshot", {"1:1:", "1:20:3,4,4,19", "1:2", "0:1:", "2:1:", "1:5:5", "1:5:0", "1:5:3,2", "1:5:3,",
+                          "1:5:3 ", "", ":", "18446744073709551615:18446744073709551615:", " 1: 9: 3", "1:9:,3",
+                          "1:9:x", "99999999999999999999:1:"});
+  compare("txid_snapshot", {"1:20:3,4", "x"});
+  compare("refcursor", {"", "c1"});
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -310,6 +315,7 @@ TEST(TypesBesideServer, Arrays) {
   compare("_tid", {"{\"(1,2)\",NULL}"});
   compare("_box", {"{(1,2),(3,4);NULL;(5,6),(7,8)}", "{(1,2),(3,4)}", "{x}"});
   compare("_point", {"{\"(1,2)\",NULL}"});
+  compare("_pg_snapshot", {"{\"1:20:3,4\",NULL}"});
   compare("_interval", {"{\"1 day 02:03:04\"}"});
 }
 
@@ -458,14 +464,14 @@ TEST(TypesBesideServer, StoredRows) {
              " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
              " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 "
              "macaddr[], c49 point, c50 lseg, c51 box, c52 path, c53 polygon, c54 line, c55 circle, "
-             "c56 point[], c57 box[], c58 path[])");
+             "c56 point[], c57 box[], c58 path[], c59 pg_snapshot, c60 refcursor, c61 xml, c62 pg_snapshot[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 58;
+  constexpr int columns = 62;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
@@ -553,7 +559,11 @@ TEST(TypesBesideServer, StoredRows) {
                                              points(1) + "," + digits(3),
                                              "{\"" + points(1) + "\",NULL}",
                                              "{" + points(2) + ";NULL;" + points(2) + "}",
-                                             "{\"[" + points(3) + "]\",NULL}"};
+                                             "{\"[" + points(3) + "]\",NULL}",
+                                             "1" + digits(4) + ":2" + digits(4) + ":20000",
+                                             word(30),
+                                             "<a b=\"" + word(20) + "\"/>",
+                                             "{NULL,10:20:11}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];

@@ -1,9 +1,11 @@
 // A PostgreSQL cluster of a test's own: made in a temporary folder, reached by a unix socket in it alone,
-// run by the current user (by `postgres` when that is root), stopped and removed with the object.
+// run by the current user (by `postgres` when that is root), stopped and removed with the object,
+// by the process that made it.
 #pragma once
 
 #include <libpq-fe.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -37,6 +39,7 @@ class PrivateServer {
   std::vector<std::string> settings_;
   std::string folder_;
   pid_t pid_ = -1;
+  pid_t owner_ = getpid();
 };
 
 // Runs one statement; fails the running test, and returns an empty string, when it fails. The first value.

@@ -75,6 +75,10 @@ class Generator {
       return one_of({"08002b:010203", "0800.2b01.0203", "08-00-2b-01-02-03", "00:00:00:ff:fe:00:00:00"},
                     hexadecimal(type == "macaddr" || below(2) ? 12 : 16));
     if (type == "tid") return "(" + std::to_string(below(3)) + "," + std::to_string(below(3)) + ")";
+    if (type == "pg_snapshot" || type == "txid_snapshot")
+      return one_of({"12:13:", "12:16:14,14,15", "12:11:", "10:20:11,15,19"},
+                    "5:" + std::to_string(5 + below(9)) + ":");
+    if (type == "refcursor") return words();
     if (type == "point") return points(1);
     if (type == "lseg" || type == "box") return points(2);
     if (type == "path") return (below(2) ? "[" : "(") + points(1 + below(4)) + (below(2) ? "]" : ")");
@@ -89,11 +93,13 @@ class Generator {
 
   static bool knows(const std::string& type) {
     static const std::set<std::string> all{
-        "bool",   "int2",  "int4",    "int8",   "oid",       "xid",         "cid",      "xid8",     "float4",
-        "float8", "text",  "varchar", "bpchar", "name",      "char",        "bytea",    "uuid",     "pg_lsn",
-        "date",   "time",  "timetz",  "inet",   "timestamp", "timestamptz", "interval", "json",     "numeric",
-        "cidr",   "_int4", "_text",   "jsonb",  "bit",       "varbit",      "macaddr",  "macaddr8", "tid",
-        "point",  "lseg",  "box",     "path",   "polygon",   "circle",      "line"};
+        "bool",  "int2",        "int4",          "int8",     "oid",     "xid",     "cid",
+        "xid8",  "float4",      "float8",        "text",     "varchar", "bpchar",  "name",
+        "char",  "bytea",       "uuid",          "pg_lsn",   "date",    "time",    "timetz",
+        "inet",  "timestamp",   "timestamptz",   "interval", "json",    "numeric", "cidr",
+        "_int4", "_text",       "jsonb",         "bit",      "varbit",  "macaddr", "macaddr8",
+        "tid",   "point",       "lseg",          "box",      "path",    "polygon", "circle",
+        "line",  "pg_snapshot", "txid_snapshot", "refcursor"};
     return all.count(type) != 0;
   }
 

@@ -1,0 +1,92 @@
+// xml (utils/xml.h): the text itself. What the upstream sends is well-formed and is taken as it stands;
+// xml_in(), which would have to check that, is not available.
+//
+// Printing leaves out the encoding that a declaration names, and a declaration that then says nothing: a text
+// is always in the database's encoding.
+#include <cstring>
+
+extern "C" {
+#include "postgres.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+}
+
+namespace {
+
+struct Part {
+  const char* at = nullptr;  // nullptr: not there
+  int len = 0;
+};
+
+struct Declaration {
+  Part version, standalone;
+  const char* behind = nullptr;
+};
+
+inline bool space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+// NAME = "VALUE" or 'VALUE' after at least one space; moves on behind it.
+Part read_attribute(const char** text, const char* name) {
+  const char* at = *text;
+  if (!space(*at)) return {};
+  while (space(*at)) at++;
+  const std::size_t len = strlen(name);
+  if (strncmp(at, name, len) != 0) return {};
+  at += len;
+  while (space(*at)) at++;
+  if (*at++ != '=') return {};
+  while (space(*at)) at++;
+  const char quote = *at++;
+  if (quote != '"' && quote != '\'') return {};
+  const char* end = strchr(at, quote);
+  if (end == nullptr) return {};
+  *text = end + 1;
+  return {at, static_cast<int>(end - at)};
+}
+
+// False: the text does not begin with a declaration.
+bool read_declaration(const char* text, Declaration* declaration) {
+  if (strncmp(text, "<?xml", 5) != 0) return false;
+  text += 5;
+  declaration->version = read_attribute(&text, "version");
+  if (declaration->version.at == nullptr) return false;
+  (void)read_attribute(&text, "encoding");
+  declaration->standalone = read_attribute(&text, "standalone");
+  while (space(*text)) text++;
+  if (strncmp(text, "?>", 2) != 0) return false;
+  declaration->behind = text + 2;
+  return true;
+}
+
+}  // namespace
+
+extern "C" {
+
+Datum xml_out(PG_FUNCTION_ARGS) {
+  char* printed = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  Declaration declaration;
+  if (!read_declaration(printed, &declaration)) PG_RETURN_CSTRING(printed);
+  StringInfoData out;
+  initStringInfo(&out);
+  const bool usual = declaration.version.len == 3 && memcmp(declaration.version.at, "1.0", 3) == 0;
+  const char* rest = declaration.behind;
+  if (!usual || declaration.standalone.at != nullptr) {
+    appendStringInfo(&out, "<?xml version=\"%.*s\"", declaration.version.len, declaration.version.at);
+    if (declaration.standalone.at != nullptr)
+      appendStringInfo(&out, " standalone=\"%.*s\"", declaration.standalone.len, declaration.standalone.at);
+    appendStringInfoString(&out, "?>");
+  } else if (*rest == '\n') {
+    rest++;
+  }
+  appendStringInfoString(&out, rest);
+  PG_RETURN_CSTRING(out.data);
+}
+
+Datum xmltotext(PG_FUNCTION_ARGS) {
+  PG_RETURN_TEXT_P(PG_GETARG_TEXT_PP(0));
+}
+
+}  // extern "C"
