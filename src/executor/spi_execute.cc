@@ -22,6 +22,7 @@ extern "C" {
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
+#include "utils/rangetypes_internal.hpp"
 
 using bgw::RowSet;
 using bgw::StatementKind;
@@ -192,15 +193,23 @@ void spi_make_tuptable(const RowSet* rows) {
   MemoryContextSwitchTo(spi_current->exec_context);
   bgw::TupleBuilder* builder = bgw::make_tuple_builder(table->tupdesc);
   MemoryContextSwitchTo(context);
-  for (int r = 0; r < count; ++r) {
-    if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
-    for (int c = 0; c < columns; ++c) {
-      values[c] = rows->is_null(r, c) ? nullptr : rows->value(r, c);
-      lengths[c] = rows->length(r, c);
+  // What the server printed is in order; a conversion that raises must not leave that believed of other text.
+  PG_TRY();
+  {
+    bgw::trusted_range_text = true;
+    for (int r = 0; r < count; ++r) {
+      if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
+      for (int c = 0; c < columns; ++c) {
+        values[c] = rows->is_null(r, c) ? nullptr : rows->value(r, c);
+        lengths[c] = rows->length(r, c);
+      }
+      table->vals[r] = bgw::build_tuple(builder, values, lengths);
+      table->numvals++;
     }
-    table->vals[r] = bgw::build_tuple(builder, values, lengths);
-    table->numvals++;
   }
+  PG_FINALLY();
+  { bgw::trusted_range_text = false; }
+  PG_END_TRY();
   MemoryContextSwitchTo(outside);
   spi_current->tuptable = table;
 }
