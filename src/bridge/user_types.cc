@@ -19,6 +19,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 
@@ -32,7 +33,8 @@ struct EnumValue {
 
 struct UserType {
   TypeInfo info;
-  Oid base;  // of a domain
+  TypeInfo with_aliases;  // constructible if the type is, but for the names of OIDs in it
+  Oid base;               // of a domain
   int32 base_typmod;
   Oid relation;       // of a row type
   RangeInfo range;    // of a range or multirange type
@@ -227,6 +229,7 @@ void take_type(const RowSet* rows, int first, int end) {
   info.name = MemoryContextStrdup(type->content, rows->value(first, f_name));
   info.input = info.output = nullptr;
   info.constructible = false;
+  type->with_aliases = {};
   type->base = oid_at(rows, first, f_base);
   type->base_typmod = int_at(rows, first, f_typmod);
   type->relation = oid_at(rows, first, f_relation);
@@ -260,21 +263,25 @@ void take_type(const RowSet* rows, int first, int end) {
 
 // Gives the type its functions if all that it is made of can be built. No type is part of itself.
 bool settle(UserType* type) {
-  auto built = [](Oid part) {
-    if (const TypeInfo* builtin = find_type(part)) return builtin->constructible;
+  bool aliases = false;
+  auto built = [&aliases](Oid part) {
+    if (const TypeInfo* builtin = find_type(part); builtin != nullptr && builtin->constructible) return true;
     UserType* user = entry_of(part);
-    return user != nullptr && settle(user);
+    if (user != nullptr && settle(user) && user->info.constructible) return true;
+    if (alias_type(part) == nullptr) return false;
+    aliases = true;
+    return true;
   };
-  TypeInfo& info = type->info;
-  if (info.constructible) return true;
+  if (type->info.constructible || type->with_aliases.constructible) return true;
+  TypeInfo info = type->info;
   switch (info.typtype) {
     case TYPTYPE_ENUM:
       info.input = enum_in;
       info.output = enum_out;
       break;
     case TYPTYPE_DOMAIN: {
-      const TypeInfo* base = built(type->base) ? known_type(type->base) : nullptr;
-      if (base == nullptr) return false;
+      if (!built(type->base)) return false;
+      const TypeInfo* base = aliases ? alias_type(type->base) : known_type(type->base);
       info.input = domain_in;
       info.output = base->output;
       info.typoutput = base->typoutput;
@@ -314,6 +321,7 @@ bool settle(UserType* type) {
       return false;
   }
   info.constructible = true;
+  (aliases ? type->with_aliases : type->info) = info;
   return true;
 }
 
@@ -376,10 +384,16 @@ const TypeInfo* learn_type(Oid oid) {
   return type != nullptr ? &type->info : nullptr;
 }
 
+const TypeInfo* user_type_with_aliases(Oid oid) {
+  const UserType* type = entry_of(oid);
+  return type != nullptr && type->with_aliases.constructible ? &type->with_aliases : nullptr;
+}
+
 TupleDesc learn_row_type(Oid oid) {
   if (find_type(oid) != nullptr || !OidIsValid(oid)) return nullptr;
   const UserType* type = fresh_entry(oid);
-  return type != nullptr && type->info.constructible ? type->row : nullptr;
+  if (type == nullptr || !(type->info.constructible || type->with_aliases.constructible)) return nullptr;
+  return type->row;
 }
 
 TupleDesc learn_row_columns(Oid oid) {
@@ -466,7 +480,7 @@ Datum domain_in(PG_FUNCTION_ARGS) {
   char* text = PG_GETARG_CSTRING(0);
   int32 typmod = PG_GETARG_INT32(2);
   const Oid base = learn_base_type(PG_GETARG_OID(1), &typmod);
-  const TypeInfo* type = known_type(base);
+  const TypeInfo* type = learn_buildable_type(base);
   if (type == nullptr || !type->constructible) elog(ERROR, "cache lookup failed for type %u", PG_GETARG_OID(1));
   Datum value;
   type_from_text(type, InvalidOid, typmod, text, strlen(text), &value);

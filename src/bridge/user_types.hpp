@@ -17,6 +17,10 @@ const TypeInfo* known_type(Oid oid);
 // nullptr if there is no such type, or nobody to ask. Raises what the look-up raises.
 const TypeInfo* learn_type(Oid oid);
 
+// A user's type that can be built once the names of OIDs in its values are found (a row with a regclass);
+// nullptr if the type is none such. Asks nobody.
+const TypeInfo* user_type_with_aliases(Oid oid);
+
 // The descriptor of a named row type, counted as in the server's type cache; nullptr if the type is none, or
 // has columns that cannot be built in memory.
 TupleDesc learn_row_type(Oid oid);

@@ -63,20 +63,14 @@ void spi_pop_error_context(const SpiErrorContext* context) {
 namespace {
 
 const char* parameter_text(Oid oid, Datum value) {
-  const bgw::TypeInfo* type = bgw::learn_type(oid);
-  const char* text = nullptr;
-  if (type != nullptr && type->constructible) {
-    text = bgw::type_to_text(type, value);
-  } else if (bgw::alias_type(oid) != nullptr) {
-    // The upstream reads a number, too.
-    text = psprintf("%u", DatumGetObjectId(value));
-  }
-  if (text == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("a parameter of type %s cannot be sent from outside the server",
-                           type != nullptr ? type->name : psprintf("with OID %u", oid)),
-                    errhint("Pass it as text and cast it in the statement.")));
-  return text;
+  const bgw::TypeInfo* type = bgw::learn_buildable_type(oid);
+  if (type != nullptr && type->constructible) return bgw::type_to_text(type, value);
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("a parameter of type %s cannot be sent from outside the server",
+                         type != nullptr ? type->name : psprintf("with OID %u", oid)),
+                  oid == RECORDOID ? errhint("Make it a value of a named row type.")
+                                   : errhint("Pass it as text and cast it in the statement.")));
+  pg_unreachable();
 }
 
 }  // namespace
@@ -91,6 +85,7 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters) {
   extra_float_digits = 1;
   PG_TRY();
   {
+    bgw::print_aliases_as_numbers = true;
     for (int i = 0; i < parameters->count; ++i) {
       if (parameters->nulls && parameters->nulls[i] == 'n') continue;
       texts[i] = parameter_text(parameters->types[i], parameters->values[i]);
@@ -98,6 +93,7 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters) {
   }
   PG_FINALLY();
   {
+    bgw::print_aliases_as_numbers = false;
     DateStyle = date_style;
     IntervalStyle = interval_style;
     extra_float_digits = float_digits;

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
 
@@ -266,7 +267,7 @@ Datum multirange_out(PG_FUNCTION_ARGS) {
   MultirangeType* multirange = PG_GETARG_MULTIRANGE_P(0);
   TypeCacheEntry* typcache = multirange_get_typcache(fcinfo, MultirangeTypeGetOid(multirange));
   const Ranges list = list_of(typcache->rngtype, multirange);
-  const bgw::TypeInfo* type = bgw::learn_type(typcache->rngtype->type_id);
+  const bgw::TypeInfo* type = bgw::learn_buildable_type(typcache->rngtype->type_id);
   if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", typcache->rngtype->type_id);
   StringInfoData out;
   initStringInfo(&out);

@@ -10,6 +10,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
 #include "core/session.hpp"
@@ -235,7 +236,7 @@ char* read_by_upstream(Oid type, const char* literal) {
 
 RangeType* read_range(TypeCacheEntry* typcache, const char* literal, int32 typmod, bool trusted) {
   ParsedRange range = parse(literal);
-  const TypeInfo* type = learn_type(typcache->rngelemtype->type_id);
+  const TypeInfo* type = learn_buildable_type(typcache->rngelemtype->type_id);
   if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", typcache->rngelemtype->type_id);
   if (range.lower_text != nullptr)
     type_from_text(type, InvalidOid, typmod, range.lower_text, strlen(range.lower_text), &range.lower.val);
@@ -275,7 +276,7 @@ Datum range_out(PG_FUNCTION_ARGS) {
   check_stack_depth();
   const Ends ends = ends_of(typcache, range);
   if (ends.empty) PG_RETURN_CSTRING(pstrdup(RANGE_EMPTY_LITERAL));
-  const TypeInfo* type = learn_type(typcache->rngelemtype->type_id);
+  const TypeInfo* type = learn_buildable_type(typcache->rngelemtype->type_id);
   if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", typcache->rngelemtype->type_id);
   StringInfoData out;
   initStringInfo(&out);

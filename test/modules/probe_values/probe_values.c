@@ -1011,6 +1011,19 @@ do_aliases(const char *argument)
 				wrong++;
 		SAY("%s: %d rows, " UINT64_FORMAT " wrong", catalogs[i][1], SPI_processed > 0, wrong);
 	}
+	/* In arrays, rows, rows in arrays, domains, and as parameters; names that need quoting, none at all. */
+	SPI_execute("CREATE DOMAIN rel AS regclass; CREATE TYPE tagged AS (c regclass, ts regtype[], n int, r rel);"
+				"CREATE TYPE nest AS (a tagged, many tagged[])", false, 0);
+	own_value("'{pg_class,NULL,pg_proc,-,4000000000}'::regclass[]");
+	own_value("'[2:3][0:0]={{int4},{text[]}}'::regtype[]");
+	own_value("ARRAY['max(int4)', 'now()']::regprocedure[]");
+	own_value("ARRAY['pg_class', 'pg_type']::rel[]");
+	own_value("ROW('pg_class', '{int4,NULL,timestamptz}', 5, 'pg_proc')::tagged");
+	own_value("ROW(NULL, '{}', 5, NULL)::tagged");
+	own_value("ARRAY[ROW('pg_class', NULL, 1, 'pg_proc'), ROW('pg_type', '{\"char\"}', 2, NULL)]::tagged[]");
+	own_value("ROW(ROW('pg_class', NULL, 1, 'pg_proc')::tagged, ARRAY[ROW('pg_am', '{bit}', 2, NULL)::tagged])::nest");
+	own_value("(SELECT array_agg(oid::regclass ORDER BY oid) FROM pg_class WHERE oid < 10000)");
+	SPI_execute("DROP TYPE nest; DROP TYPE tagged; DROP DOMAIN rel", false, 0);
 	commit();
 }
 
