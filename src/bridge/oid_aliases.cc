@@ -1,7 +1,8 @@
 // The names and OIDs of the alias types, asked of the upstream by the search path under which it printed them.
 //
 // What has been found is kept until a transaction or subtransaction ends or a statement may have renamed
-// something or set the search path (bgw_forget_lookups). A column whose names cannot all be told stays text. C style throughout: a look-up may raise.
+// something or set the search path (bgw_forget_lookups). A column whose names cannot all be told stays text. C
+// style throughout: a look-up may raise.
 #include <cstdlib>
 #include <cstring>
 
@@ -137,7 +138,9 @@ void append_item(StringInfo array, const char* text) {
   appendStringInfoChar(array, '"');
 }
 
-void ask(const Alias* alias, const char* names) {
+// True if each of the names is one object's.
+bool ask(const Alias* alias, const char* names) {
+  bool all = true;
   const Oid type = TEXTARRAYOID;
   const RowSet* answer =
       bgw_session_lookup(psprintf("SELECT t, %s FROM pg_catalog.unnest($1) t", alias->found), 1, &type, &names);
@@ -145,12 +148,46 @@ void ask(const Alias* alias, const char* names) {
     const bool resolved = !answer->is_null(row, 1);
     const Oid oid = resolved ? static_cast<Oid>(strtoul(answer->value(row, 1), nullptr, 10)) : InvalidOid;
     remember(alias->type, oid, resolved, answer->value(row, 0));
+    all = all && resolved;
   }
+  return all;
+}
+
+// The names that are new in a column while it is looked through.
+struct Collection {
+  StringInfoData asked[alias_count];  // as array literals of text, without the closing brace
+  const char* last[alias_count];      // of what was put there
+  MemoryContext memory;               // of these
+  bool complete;                      // no name is known to be nobody's or several objects'
+};
+Collection* collection;
+
+void collect(const Alias* alias, const char* text) {
+  if (const Known* known = find_text(alias->type, text)) {
+    collection->complete = collection->complete && known->resolved;
+    return;
+  }
+  const int i = static_cast<int>(alias - aliases);
+  StringInfo asked = &collection->asked[i];
+  MemoryContext values = MemoryContextSwitchTo(collection->memory);
+  if (asked->data == nullptr) {
+    initStringInfo(asked);
+    appendStringInfoChar(asked, '{');
+  }
+  if (collection->last[i] == nullptr || strcmp(collection->last[i], text) != 0) {
+    append_item(asked, text);
+    collection->last[i] = pstrdup(text);
+  }
+  MemoryContextSwitchTo(values);
 }
 
 Datum read_alias(Oid type, const char* text) {
   Oid oid;
   if (plain_oid(text, &oid)) return ObjectIdGetDatum(oid);
+  if (collection != nullptr) {
+    collect(alias_of(type), text);
+    return ObjectIdGetDatum(InvalidOid);
+  }
   const Known* known = find_text(type, text);
   if (known != nullptr && known->resolved) return ObjectIdGetDatum(known->oid);
   if (!bgw_have_session() || !IsTransactionState())
@@ -163,6 +200,7 @@ Datum read_alias(Oid type, const char* text) {
 }
 
 char* print_alias(Oid type, Oid oid) {
+  if (print_aliases_as_numbers) return psprintf("%u", oid);
   if (!OidIsValid(oid)) return pstrdup("-");
   if (known_generation != generation) forget();
   for (const Known* known = by_oid[oid_bucket(type, oid)]; known != nullptr; known = known->next_of_oid)
@@ -180,48 +218,67 @@ char* print_alias(Oid type, Oid oid) {
 
 }  // namespace
 
+bool print_aliases_as_numbers;
+
 const TypeInfo* alias_type(Oid oid) {
-  static TypeInfo built[alias_count];
-  for (int i = 0; i < alias_count; i++) {
-    if (aliases[i].type != oid) continue;
-    if (!built[i].constructible) {
-      built[i] = *find_type(oid);
-      built[i].input = aliases[i].input;
-      built[i].output = aliases[i].output;
-      built[i].constructible = true;
-    }
-    return &built[i];
+  static TypeInfo built[alias_count], arrays[alias_count];
+  const TypeInfo* type = find_type(oid);
+  if (type == nullptr) return user_type_with_aliases(oid);
+  const Alias* alias = alias_of(OidIsValid(type->typelem) ? type->typelem : oid);
+  if (alias == nullptr) return nullptr;
+  TypeInfo* found = &(OidIsValid(type->typelem) ? arrays : built)[alias - aliases];
+  if (!found->constructible) {
+    *found = *type;
+    found->input = OidIsValid(type->typelem) ? array_in : alias->input;
+    found->output = OidIsValid(type->typelem) ? array_out : alias->output;
+    found->constructible = true;
   }
-  return nullptr;
+  return found;
 }
 
+const TypeInfo* learn_buildable_type(Oid oid) {
+  const TypeInfo* type = learn_type(oid);
+  if (type == nullptr || type->constructible) return type;
+  const TypeInfo* alias = alias_type(oid);
+  return alias != nullptr ? alias : type;
+}
+
+// The values are read once to see which names are in them, and, when those have been asked for, again by
+// build_tuple().
 bool resolve_aliases(Oid type, const RowSet* rows, int column) {
-  const Alias* alias = alias_of(type);
+  const TypeInfo* info = alias_type(type);
   if (known_count > most_known) forget();
-  StringInfoData names;
-  initStringInfo(&names);
-  appendStringInfoChar(&names, '{');
-  const char* last = nullptr;
-  for (int row = 0; row < rows->rows(); row++) {
-    if (rows->is_null(row, column)) continue;
-    const char* text = rows->value(row, column);
-    Oid oid;
-    if (plain_oid(text, &oid) || find_text(type, text) != nullptr) continue;
-    if (last == nullptr || strcmp(last, text) != 0) append_item(&names, text);
-    last = text;
+  MemoryContext caller = CurrentMemoryContext;
+  MemoryContext scratch = AllocSetContextCreateInternal(caller, "names in a column", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext values = AllocSetContextCreateInternal(scratch, "values", ALLOCSET_DEFAULT_SIZES);
+  MemoryContextSwitchTo(scratch);
+  Collection names = {};
+  names.memory = scratch;
+  names.complete = true;
+  PG_TRY();
+  {
+    collection = &names;
+    MemoryContextSwitchTo(values);
+    for (int row = 0; row < rows->rows(); row++) {
+      if (rows->is_null(row, column)) continue;
+      Datum value;
+      type_from_text(info, InvalidOid, -1, rows->value(row, column),
+                     static_cast<std::size_t>(rows->length(row, column)), &value);
+      MemoryContextReset(values);
+    }
   }
-  appendStringInfoChar(&names, '}');
-  if (last != nullptr) ask(alias, names.data);
-  pfree(names.data);
-  for (int row = 0; row < rows->rows(); row++) {
-    if (rows->is_null(row, column)) continue;
-    const char* text = rows->value(row, column);
-    Oid oid;
-    if (plain_oid(text, &oid)) continue;
-    const Known* known = find_text(type, text);
-    if (known == nullptr || !known->resolved) return false;
+  PG_FINALLY();
+  { collection = nullptr; }
+  PG_END_TRY();
+  MemoryContextSwitchTo(scratch);
+  for (int i = 0; i < alias_count; i++) {
+    if (names.asked[i].data == nullptr) continue;
+    appendStringInfoChar(&names.asked[i], '}');
+    if (!ask(&aliases[i], names.asked[i].data)) names.complete = false;
   }
-  return true;
+  MemoryContextSwitchTo(caller);
+  MemoryContextDelete(scratch);
+  return names.complete;
 }
 
 void describe_alias(Form_pg_attribute attribute) {

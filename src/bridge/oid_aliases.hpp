@@ -10,12 +10,20 @@ extern "C" {
 
 namespace bgw {
 
-// The type as one that is built in memory, or nullptr if it is no alias of oid.
+// The type as one that is built in memory, if it is an alias of oid or contains one: an array of them, a row
+// with one. Else nullptr. Asks nobody.
 const TypeInfo* alias_type(Oid oid);
 
-// Finds the OIDs behind all names in a column, with at most one question to the upstream. True if each is
-// known: build_tuple() will then find them. False if one cannot be told (a name that several functions have, or
-// one that is gone).
+// The type as one that is built in memory, whether or not names in it must be found first; nullptr if it is
+// unknown, the type as it is if it cannot be built.
+const TypeInfo* learn_buildable_type(Oid oid);
+
+// While true, values are printed as numbers, which the upstream reads as well and without a question from here.
+extern bool print_aliases_as_numbers;
+
+// Finds the OIDs behind all names in a column, with at most one question to the upstream for each alias type in
+// it. True if each is known: build_tuple() will then find them. False if one cannot be told (a name that
+// several functions have, or one that is gone).
 bool resolve_aliases(Oid type, const RowSet* rows, int column);
 
 // Describes the column as the server does, instead of as the text that was sent.

@@ -197,7 +197,7 @@ const TypeInfo* type_of_column(const FormData_pg_attribute* attribute) {
   const TypeInfo* type = known_type(attribute->atttypid);
   if (type == nullptr || attribute->attstattarget == carries_text) return other_type();
   if (type->constructible) return type;
-  const TypeInfo* alias = attribute->attbyval ? alias_type(attribute->atttypid) : nullptr;
+  const TypeInfo* alias = alias_type(attribute->atttypid);
   return alias != nullptr ? alias : other_type();
 }
 

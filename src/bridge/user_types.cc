@@ -1,5 +1,5 @@
-// The catalogue of types that are not built in: what the upstream's pg_type, pg_attribute and pg_enum say,
-// asked when a type is first met and again in the next transaction that needs it.
+// The catalogue of types that are not built in: what the upstream's pg_type, pg_attribute, pg_enum and pg_range
+// say, asked when a type is first met and again in the next transaction that needs it.
 //
 // One question brings a type with all that it is made of. Entries are never removed, since values of the type
 // may be at hand; their content is replaced. Everything is palloc'd in one context of the process and nothing
@@ -19,6 +19,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 
@@ -32,15 +33,31 @@ struct EnumValue {
 
 struct UserType {
   TypeInfo info;
-  Oid base;  // of a domain
+  TypeInfo with_aliases;  // constructible if the type is, but for the names of OIDs in it
+  Oid base;               // of a domain
   int32 base_typmod;
   Oid relation;       // of a row type
+  RangeInfo range;    // of a range or multirange type
   uint64 generation;  // of the knowledge
   TupleDesc row;      // counted once for this entry; nullptr unless a row type that can be built
   int values;         // of an enum
   EnumValue* value;
   MemoryContext content;  // names and enum values
   UserType* next;
+};
+
+// The server's own range types.
+constexpr RangeInfo builtin_ranges[] = {
+    {INT4RANGEOID, INT4MULTIRANGEOID, INT4OID, InvalidOid, F_INT4RANGE_CANONICAL, F_INT4RANGE_SUBDIFF,
+     F_BTINT4CMP},
+    {NUMRANGEOID, NUMMULTIRANGEOID, NUMERICOID, InvalidOid, InvalidOid, F_NUMRANGE_SUBDIFF, F_NUMERIC_CMP},
+    {TSRANGEOID, TSMULTIRANGEOID, TIMESTAMPOID, InvalidOid, InvalidOid, F_TSRANGE_SUBDIFF, F_TIMESTAMP_CMP},
+    {TSTZRANGEOID, TSTZMULTIRANGEOID, TIMESTAMPTZOID, InvalidOid, InvalidOid, F_TSTZRANGE_SUBDIFF,
+     F_TIMESTAMPTZ_CMP},
+    {DATERANGEOID, DATEMULTIRANGEOID, DATEOID, InvalidOid, F_DATERANGE_CANONICAL, F_DATERANGE_SUBDIFF,
+     F_DATE_CMP},
+    {INT8RANGEOID, INT8MULTIRANGEOID, INT8OID, InvalidOid, F_INT8RANGE_CANONICAL, F_INT8RANGE_SUBDIFF,
+     F_BTINT8CMP},
 };
 
 UserType* learnt;
@@ -52,7 +69,9 @@ constexpr const char* question =
     " JOIN pg_catalog.pg_type p ON p.oid = part.oid CROSS JOIN LATERAL ("
     "SELECT p.typelem WHERE p.typelem <> 0 UNION ALL SELECT p.typbasetype WHERE p.typbasetype <> 0 UNION ALL"
     " SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.typrelid AND p.typrelid <> 0"
-    " AND a.attnum > 0 AND NOT a.attisdropped) n(oid)) "
+    " AND a.attnum > 0 AND NOT a.attisdropped UNION ALL"
+    " SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = p.oid UNION ALL"
+    " SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = p.oid) n(oid)) "
     "SELECT p.oid, p.typname, p.typlen, p.typbyval, p.typalign, p.typstorage, p.typcategory, p.typtype, "
     "p.typdelim,"
     " CASE WHEN p.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc THEN p.typelem ELSE "
@@ -62,8 +81,13 @@ constexpr const char* question =
     "p.typtypmod,"
     " p.typrelid, EXISTS (SELECT FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_language l ON l.oid = f.prolang"
     " WHERE f.oid = p.typinput AND l.lanname = 'internal' AND f.prosrc = 'textin'),"
+    " r.rngtypid, r.rngmultitypid, r.rngsubtype, r.rngcollation, r.rngcanonical::pg_catalog.oid,"
+    " r.rngsubdiff::pg_catalog.oid, (SELECT f.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass o"
+    " JOIN pg_catalog.pg_amproc f ON f.amprocfamily = o.opcfamily AND f.amproclefttype = o.opcintype"
+    " AND f.amprocrighttype = o.opcintype AND f.amprocnum = 1 WHERE o.oid = r.rngsubopc),"
     " m.oid, m.name, m.typmod, m.ndims, m.len, m.byval, m.align, m.storage, m.collation, m.dropped, m.needed "
-    "FROM part JOIN pg_catalog.pg_type p ON p.oid = part.oid LEFT JOIN LATERAL ("
+    "FROM part JOIN pg_catalog.pg_type p ON p.oid = part.oid"
+    " LEFT JOIN pg_catalog.pg_range r ON p.oid IN (r.rngtypid, r.rngmultitypid) LEFT JOIN LATERAL ("
     "SELECT e.enumsortorder AS place, e.oid, e.enumlabel AS name, -1 AS typmod, 0 AS ndims, 4 AS len, true AS "
     "byval,"
     " 'i'::\"char\" AS align, 'p'::\"char\" AS storage, 0::pg_catalog.oid AS collation, false AS dropped, "
@@ -98,6 +122,13 @@ enum Field {
   f_typmod,
   f_relation,
   f_like_text,
+  r_range,
+  r_multirange,
+  r_subtype,
+  r_collation,
+  r_canonical,
+  r_subdiff,
+  r_compare,
   m_oid,
   m_name,
   m_typmod,
@@ -198,9 +229,17 @@ void take_type(const RowSet* rows, int first, int end) {
   info.name = MemoryContextStrdup(type->content, rows->value(first, f_name));
   info.input = info.output = nullptr;
   info.constructible = false;
+  type->with_aliases = {};
   type->base = oid_at(rows, first, f_base);
   type->base_typmod = int_at(rows, first, f_typmod);
   type->relation = oid_at(rows, first, f_relation);
+  type->range = {};
+  if (!rows->is_null(first, r_range)) {
+    type->range = {oid_at(rows, first, r_range),     oid_at(rows, first, r_multirange),
+                   oid_at(rows, first, r_subtype),   oid_at(rows, first, r_collation),
+                   oid_at(rows, first, r_canonical), oid_at(rows, first, r_subdiff),
+                   oid_at(rows, first, r_compare)};
+  }
   if (info.typtype == TYPTYPE_BASE && bool_at(rows, first, f_like_text)) {
     // The type's own functions are the server's for text, under OIDs that only the upstream knows.
     info.typinput = F_TEXTIN;
@@ -224,21 +263,25 @@ void take_type(const RowSet* rows, int first, int end) {
 
 // Gives the type its functions if all that it is made of can be built. No type is part of itself.
 bool settle(UserType* type) {
-  auto built = [](Oid part) {
-    if (const TypeInfo* builtin = find_type(part)) return builtin->constructible;
+  bool aliases = false;
+  auto built = [&aliases](Oid part) {
+    if (const TypeInfo* builtin = find_type(part); builtin != nullptr && builtin->constructible) return true;
     UserType* user = entry_of(part);
-    return user != nullptr && settle(user);
+    if (user != nullptr && settle(user) && user->info.constructible) return true;
+    if (alias_type(part) == nullptr) return false;
+    aliases = true;
+    return true;
   };
-  TypeInfo& info = type->info;
-  if (info.constructible) return true;
+  if (type->info.constructible || type->with_aliases.constructible) return true;
+  TypeInfo info = type->info;
   switch (info.typtype) {
     case TYPTYPE_ENUM:
       info.input = enum_in;
       info.output = enum_out;
       break;
     case TYPTYPE_DOMAIN: {
-      const TypeInfo* base = built(type->base) ? known_type(type->base) : nullptr;
-      if (base == nullptr) return false;
+      if (!built(type->base)) return false;
+      const TypeInfo* base = aliases ? alias_type(type->base) : known_type(type->base);
       info.input = domain_in;
       info.output = base->output;
       info.typoutput = base->typoutput;
@@ -251,6 +294,16 @@ bool settle(UserType* type) {
       }
       info.input = record_in;
       info.output = record_out;
+      break;
+    case TYPTYPE_RANGE:
+      if (!built(type->range.subtype)) return false;
+      info.input = range_in;
+      info.output = range_out;
+      break;
+    case TYPTYPE_MULTIRANGE:
+      if (!built(type->range.range)) return false;
+      info.input = multirange_in;
+      info.output = multirange_out;
       break;
     case TYPTYPE_BASE:
       if (info.typinput == F_ARRAY_IN && OidIsValid(info.typelem)) {
@@ -268,6 +321,7 @@ bool settle(UserType* type) {
       return false;
   }
   info.constructible = true;
+  (aliases ? type->with_aliases : type->info) = info;
   return true;
 }
 
@@ -330,10 +384,22 @@ const TypeInfo* learn_type(Oid oid) {
   return type != nullptr ? &type->info : nullptr;
 }
 
+const TypeInfo* user_type_with_aliases(Oid oid) {
+  const UserType* type = entry_of(oid);
+  return type != nullptr && type->with_aliases.constructible ? &type->with_aliases : nullptr;
+}
+
 TupleDesc learn_row_type(Oid oid) {
   if (find_type(oid) != nullptr || !OidIsValid(oid)) return nullptr;
   const UserType* type = fresh_entry(oid);
-  return type != nullptr && type->info.constructible ? type->row : nullptr;
+  if (type == nullptr || !(type->info.constructible || type->with_aliases.constructible)) return nullptr;
+  return type->row;
+}
+
+TupleDesc learn_row_columns(Oid oid) {
+  if (find_type(oid) != nullptr || !OidIsValid(oid)) return nullptr;
+  const UserType* type = fresh_entry(oid);
+  return type != nullptr ? type->row : nullptr;
 }
 
 Oid learn_base_type(Oid oid, int32* typmod) {
@@ -352,8 +418,20 @@ Oid learn_row_relation(Oid oid) {
   return type != nullptr ? type->relation : InvalidOid;
 }
 
+const RangeInfo* learn_range(Oid oid) {
+  for (const RangeInfo& range : builtin_ranges)
+    if (range.range == oid || range.multirange == oid) return &range;
+  if (find_type(oid) != nullptr || !OidIsValid(oid)) return nullptr;
+  const UserType* type = fresh_entry(oid);
+  return type != nullptr && OidIsValid(type->range.range) ? &type->range : nullptr;
+}
+
 void types_may_have_changed() noexcept {
   generation++;
+}
+
+uint64 types_generation() noexcept {
+  return generation;
 }
 
 }  // namespace bgw
@@ -402,7 +480,7 @@ Datum domain_in(PG_FUNCTION_ARGS) {
   char* text = PG_GETARG_CSTRING(0);
   int32 typmod = PG_GETARG_INT32(2);
   const Oid base = learn_base_type(PG_GETARG_OID(1), &typmod);
-  const TypeInfo* type = known_type(base);
+  const TypeInfo* type = learn_buildable_type(base);
   if (type == nullptr || !type->constructible) elog(ERROR, "cache lookup failed for type %u", PG_GETARG_OID(1));
   Datum value;
   type_from_text(type, InvalidOid, typmod, text, strlen(text), &value);

@@ -22,6 +22,7 @@ extern "C" {
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
+#include "utils/rangetypes_internal.hpp"
 
 using bgw::RowSet;
 using bgw::StatementKind;
@@ -62,20 +63,14 @@ void spi_pop_error_context(const SpiErrorContext* context) {
 namespace {
 
 const char* parameter_text(Oid oid, Datum value) {
-  const bgw::TypeInfo* type = bgw::learn_type(oid);
-  const char* text = nullptr;
-  if (type != nullptr && type->constructible) {
-    text = bgw::type_to_text(type, value);
-  } else if (bgw::alias_type(oid) != nullptr) {
-    // The upstream reads a number, too.
-    text = psprintf("%u", DatumGetObjectId(value));
-  }
-  if (text == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("a parameter of type %s cannot be sent from outside the server",
-                           type != nullptr ? type->name : psprintf("with OID %u", oid)),
-                    errhint("Pass it as text and cast it in the statement.")));
-  return text;
+  const bgw::TypeInfo* type = bgw::learn_buildable_type(oid);
+  if (type != nullptr && type->constructible) return bgw::type_to_text(type, value);
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("a parameter of type %s cannot be sent from outside the server",
+                         type != nullptr ? type->name : psprintf("with OID %u", oid)),
+                  oid == RECORDOID ? errhint("Make it a value of a named row type.")
+                                   : errhint("Pass it as text and cast it in the statement.")));
+  pg_unreachable();
 }
 
 }  // namespace
@@ -90,6 +85,7 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters) {
   extra_float_digits = 1;
   PG_TRY();
   {
+    bgw::print_aliases_as_numbers = true;
     for (int i = 0; i < parameters->count; ++i) {
       if (parameters->nulls && parameters->nulls[i] == 'n') continue;
       texts[i] = parameter_text(parameters->types[i], parameters->values[i]);
@@ -97,6 +93,7 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters) {
   }
   PG_FINALLY();
   {
+    bgw::print_aliases_as_numbers = false;
     DateStyle = date_style;
     IntervalStyle = interval_style;
     extra_float_digits = float_digits;
@@ -192,15 +189,23 @@ void spi_make_tuptable(const RowSet* rows) {
   MemoryContextSwitchTo(spi_current->exec_context);
   bgw::TupleBuilder* builder = bgw::make_tuple_builder(table->tupdesc);
   MemoryContextSwitchTo(context);
-  for (int r = 0; r < count; ++r) {
-    if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
-    for (int c = 0; c < columns; ++c) {
-      values[c] = rows->is_null(r, c) ? nullptr : rows->value(r, c);
-      lengths[c] = rows->length(r, c);
+  // What the server printed is in order; a conversion that raises must not leave that believed of other text.
+  PG_TRY();
+  {
+    bgw::trusted_range_text = true;
+    for (int r = 0; r < count; ++r) {
+      if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
+      for (int c = 0; c < columns; ++c) {
+        values[c] = rows->is_null(r, c) ? nullptr : rows->value(r, c);
+        lengths[c] = rows->length(r, c);
+      }
+      table->vals[r] = bgw::build_tuple(builder, values, lengths);
+      table->numvals++;
     }
-    table->vals[r] = bgw::build_tuple(builder, values, lengths);
-    table->numvals++;
   }
+  PG_FINALLY();
+  { bgw::trusted_range_text = false; }
+  PG_END_TRY();
   MemoryContextSwitchTo(outside);
   spi_current->tuptable = table;
 }

@@ -108,7 +108,9 @@ Datum SPI_getbinval(HeapTuple tuple, TupleDesc tupdesc, int fnumber, bool* isnul
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("values of type %s cannot be read in binary form outside the server", name),
                     errdetail("Column \"%s\".", NameStr(TupleDescAttr(tupdesc, fnumber - 1)->attname)),
-                    errhint("Use SPI_getvalue(), or cast the column to a built-in type.")));
+                    column_type(tupdesc, fnumber) == RECORDOID
+                        ? errhint("Use SPI_getvalue(), or cast the column to a named row type.")
+                        : errhint("Use SPI_getvalue(), or cast the column to a built-in type.")));
   }
   return value;
 }

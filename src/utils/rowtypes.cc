@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "bridge/oid_aliases.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
 
@@ -97,7 +98,7 @@ Datum record_in(PG_FUNCTION_ARGS) {
     first = false;
     if (*at == ',' || *at == ')') continue;
     at = read_field(literal, at, &field);
-    const bgw::TypeInfo* type = bgw::learn_type(att->atttypid);
+    const bgw::TypeInfo* type = bgw::learn_buildable_type(att->atttypid);
     if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", att->atttypid);
     bgw::type_from_text(type, InvalidOid, att->atttypmod, field.data, static_cast<std::size_t>(field.len),
                         &values[i]);
@@ -132,7 +133,7 @@ Datum record_out(PG_FUNCTION_ARGS) {
     if (!first) appendStringInfoChar(&out, ',');
     first = false;
     if (nulls[i]) continue;
-    const bgw::TypeInfo* type = bgw::learn_type(att->atttypid);
+    const bgw::TypeInfo* type = bgw::learn_buildable_type(att->atttypid);
     if (type == nullptr) elog(ERROR, "cache lookup failed for type %u", att->atttypid);
     const char* text = bgw::type_to_text(type, values[i]);
     if (!must_quote(text)) {

@@ -7,6 +7,7 @@
 
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
+#include "utils/typcache_internal.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -28,7 +29,6 @@ struct Record {
 Record* records;
 int record_count;
 int record_room;
-uint64 last_identifier;
 
 MemoryContext registry_context() {
   return CacheMemoryContext != nullptr ? CacheMemoryContext : TopMemoryContext;
@@ -57,7 +57,7 @@ void assign_record_type_typmod(TupleDesc tupDesc) {
   TupleDesc desc = CreateTupleDescCopy(tupDesc);
   desc->tdrefcount = 1;  // the registry's own
   desc->tdtypmod = record_count;
-  records[record_count] = {desc, hash, ++last_identifier};
+  records[record_count] = {desc, hash, bgw::next_row_identifier()};
   record_count++;
   tupDesc->tdtypmod = desc->tdtypmod;
   MemoryContextSwitchTo(caller);
@@ -105,8 +105,15 @@ TupleDesc lookup_rowtype_tupdesc_domain(Oid type_id, int32 typmod, bool noError)
 }
 
 uint64 assign_record_type_identifier(Oid type_id, int32 typmod) {
-  if (type_id == RECORDOID && typmod >= 0 && typmod < record_count) return records[typmod].identifier;
-  return ++last_identifier;
+  if (type_id != RECORDOID) {
+    const TypeCacheEntry* entry = lookup_type_cache(type_id, TYPECACHE_TUPDESC);
+    if (entry->tupDesc == nullptr)
+      ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                      errmsg("type %s is not composite", format_type_be(type_id))));
+    return entry->tupDesc_identifier;
+  }
+  if (typmod >= 0 && typmod < record_count) return records[typmod].identifier;
+  return bgw::next_row_identifier();
 }
 
 }  // extern "C"

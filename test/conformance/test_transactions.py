@@ -210,6 +210,16 @@ def test_value_that_cannot_be_built(space):
     run(space, "extension_value")
 
 
+@differs("S-16a", r"built|w\|ERROR|w\|HINT|w\|DETAIL|exited with|unregistering")
+def test_record_that_cannot_be_built(space):
+    run(space, "record")
+
+
+@differs("S-16a", r"built|w\|ERROR|w\|HINT|w\|DETAIL|exited with|unregistering")
+def test_name_that_several_functions_have(space):
+    run(space, "ambiguous")
+
+
 @differs("S-17b", r"hooks|hooked|snapshot|  0\.1")
 def test_plans_with_hooks(space):
     run(space, "executor")
@@ -224,6 +234,11 @@ def test_domain(space):
 @differs("S-17a", r"parameter|cube|  0\.1")
 def test_parameter_that_cannot_be_sent(space):
     run(space, "parameter")
+
+
+@differs("S-17a", r"parameter|record|  0\.1")
+def test_record_that_cannot_be_sent(space):
+    run(space, "record_parameter")
 
 
 @shows({"S-20": r"with names"})

@@ -40,6 +40,16 @@ def test_own_types(space):
     values(space, f"own_types:{seed}")
 
 
+def test_own_ranges(space):
+    """Ranges and multiranges over user's types and collations, and text that a module has a range read from."""
+    values(space, "ranges")
+
+
+def test_type_cache(space):
+    """lookup_type_cache() says of every built-in type, and of a user's, what it says in the server."""
+    values(space, "type_cache")
+
+
 def test_oid_aliases(space):
     """regclass and its kin are OIDs, whatever the search path makes of their names."""
     values(space, "aliases")

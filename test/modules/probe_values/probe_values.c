@@ -16,6 +16,8 @@
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/multirangetypes.h"
+#include "utils/rangetypes.h"
 #include "utils/typcache.h"
 
 PG_MODULE_MAGIC;
@@ -175,7 +177,58 @@ static const char *const types[] = {
 	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
 	"point", "lseg", "box", "path", "polygon", "line", "circle",
 	"pg_snapshot", "refcursor", "xml",
+	"int4range", "int8range",
+	"numrange", "daterange", "tsrange", "tstzrange", "int4multirange", "int8multirange", "nummultirange",
+	"datemultirange", "tsmultirange", "tstzmultirange",
 };
+
+/* A bound of a range: of those of one range the smaller text is the smaller value. */
+static void
+bound(StringInfo to, const char *type)
+{
+	if (strncmp(type, "int", 3) == 0)
+		appendStringInfo(to, "%d", 1000 + below(9000));
+	else if (strncmp(type, "num", 3) == 0)
+		appendStringInfo(to, "%d.%0*d", 10 + below(90), 1 + below(40), below(100));
+	else
+		appendStringInfo(to, "%04d-%02d-%02d", 1900 + below(200), 1 + below(12), 1 + below(28));
+	if (strncmp(type, "ts", 2) == 0)
+	{
+		appendStringInfo(to, " %02d:%02d:%02d", below(24), below(60), below(60));
+		if (below(2))
+			appendStringInfo(to, ".%06d", below(1000000));
+	}
+}
+
+static void
+range(StringInfo to, const char *type)
+{
+	StringInfoData low,
+				high;
+
+	if (below(8) == 0)
+	{
+		appendStringInfoString(to, ONE_OF("empty", "(,)", "[,]"));
+		return;
+	}
+	initStringInfo(&low);
+	initStringInfo(&high);
+	if (below(6) > 0)
+		bound(&low, type);
+	if (below(6) > 0)
+		bound(&high, type);
+	if (low.len > 0 && high.len > 0 && (strncmp(type, "num", 3) == 0 ? atof(low.data) > atof(high.data) :
+										 strcmp(low.data, high.data) > 0))
+	{
+		StringInfoData swap = low;
+
+		low = high;
+		high = swap;
+	}
+	appendStringInfo(to, "%s%s%s%s,%s%s%s", ONE_OF("[", "("), low.len ? "\"" : "", low.data, low.len ? "\"" : "",
+					 high.len ? "\"" : "", high.data, high.len ? "\"" : "");
+	appendStringInfoString(to, ONE_OF("]", ")"));
+}
 
 /* Text of a value of types[type]. */
 static void
@@ -308,6 +361,20 @@ value_text(StringInfo to, const char *type)
 	else if (strcmp(type, "int2vector") == 0 || strcmp(type, "oidvector") == 0)
 		for (int i = below(6); i > 0; i--)
 			appendStringInfo(to, "%d ", below(30000));
+	else if (strstr(type, "multirange") != NULL)
+	{
+		int			n = below(3) ? below(4) : below(14);
+
+		appendStringInfoChar(to, '{');
+		for (int i = 0; i < n; i++)
+		{
+			appendStringInfoString(to, i > 0 ? "," : "");
+			range(to, type);
+		}
+		appendStringInfoChar(to, '}');
+	}
+	else if (strstr(type, "range") != NULL)
+		range(to, type);
 	else if (strcmp(type, "float8") == 0)
 	{
 		uint64		bits = draw();
@@ -585,6 +652,36 @@ take_apart(StringInfo to, Oid type, Datum value)
 		appendStringInfoChar(to, ')');
 		ReleaseTupleDesc(desc);
 	}
+	else if (kind == TYPTYPE_RANGE)
+	{
+		TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_RANGE_INFO);
+		RangeType  *taken = DatumGetRangeTypeP(value);
+		RangeBound	lower,
+					upper;
+		bool		empty;
+
+		range_deserialize(entry, taken, &lower, &upper, &empty);
+		appendStringInfo(to, "range own type %d empty %d flags %x of subtype %d [", RangeTypeGetOid(taken) == type, empty,
+						 range_get_flags(taken), entry->rngelemtype->type_id == get_range_subtype(type));
+		if (RANGE_HAS_LBOUND(range_get_flags(taken)))
+			take_apart(to, entry->rngelemtype->type_id, lower.val);
+		appendStringInfoChar(to, ';');
+		if (RANGE_HAS_UBOUND(range_get_flags(taken)))
+			take_apart(to, entry->rngelemtype->type_id, upper.val);
+		appendStringInfoChar(to, ']');
+	}
+	else if (kind == TYPTYPE_MULTIRANGE)
+	{
+		TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_MULTIRANGE_INFO);
+		RangeType **ranges;
+		int32		count;
+
+		multirange_deserialize(entry->rngtype, DatumGetMultirangeTypeP(value), &count, &ranges);
+		appendStringInfo(to, "multirange own range type %d %d {", entry->rngtype->type_id == get_multirange_range(type), count);
+		for (int i = 0; i < count; i++)
+			take_apart(to, entry->rngtype->type_id, RangeTypePGetDatum(ranges[i]));
+		appendStringInfoChar(to, '}');
+	}
 	else if (OidIsValid(element))
 	{
 		ArrayType  *array = DatumGetArrayTypeP(value);
@@ -737,6 +834,183 @@ do_own_types(const char *argument)
 	commit();
 }
 
+/* --- ranges --- */
+
+static Oid
+type_named(const char *name)
+{
+	bool		isnull;
+	Oid			type;
+
+	if (SPI_execute(psprintf("SELECT %s::regtype::oid", quoted(name)), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "no type");
+	type = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return type;
+}
+
+/* What a module gets that reads text of its own with the type's input function. */
+static void
+read_text(const char *name, const char *literal)
+{
+	Oid			type = type_named(name);
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		Oid			input,
+					output,
+					param;
+		bool		varlena;
+		Datum		value;
+
+		getTypeInputInfo(type, &input, &param);
+		getTypeOutputInfo(type, &output, &varlena);
+		value = OidInputFunctionCall(input, pstrdup(literal), param, -1);
+		SAY("%s of %s: %s", name, literal, OidOutputFunctionCall(output, value));
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		SAY("%s of %s -> %s %s", name, literal, unpack_sql_state(error->sqlerrcode), error->message);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
+static void
+do_ranges(const char *argument)
+{
+	static const char *const ours[] = {"floatrange", "wordrange", "localrange", "moodrange", "caserange"};
+
+	begin();
+	outcome("types",
+			SPI_execute("CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('z', 'a', 'b c');"
+						"CREATE TYPE floatrange AS RANGE (subtype = float8, subtype_diff = float8mi);"
+						"CREATE TYPE wordrange AS RANGE (subtype = text, collation = \"C\");"
+						"CREATE TYPE localrange AS RANGE (subtype = text);"
+						"CREATE TYPE moodrange AS RANGE (subtype = mood);"
+						"CREATE TYPE caserange AS RANGE (subtype = citext);"
+						"CREATE DOMAIN small AS int4range CHECK (upper(value) < 100);"
+						"CREATE TYPE span AS (r int4range, f floatmultirange, s small, ms moodrange[])", false, 0));
+	own_value("'[1,2]'::floatrange");
+	own_value("'{[1,2],(2,3],[Infinity,NaN],(,-5e300)}'::floatmultirange");
+	own_value("'{\"[1,2]\",NULL,empty}'::floatrange[]");
+	own_value("wordrange('', E'z\"\\\\,')");
+	own_value("wordrange(repeat('long ', 60), NULL, '()')");
+	own_value("wordmultirange(wordrange('a', 'b'), wordrange('bb', repeat('long ', 60)), wordrange('q', 'qqqq', '[]'))");
+	own_value("localrange('a', 'b', '[]')");
+	own_value("localmultirange(localrange('a', 'b', '[]'), localrange('c', 'd'))");
+	own_value("moodrange('z', 'b c', '(]')");
+	own_value("'{\"[z,z]\",\"[a,\\\"b c\\\"]\"}'::moodrange[]");
+	own_value("caserange('A', 'b', '[]')");
+	own_value("ARRAY['[1,5]', 'empty']::small[]");
+	own_value("ROW('[1,5]', '{[1,2)}', '[1,50]', '{\"[z,a)\"}')::span");
+	for (int i = 0; i < lengthof(ours); i++)
+	{
+		static const char *const literals[] = {
+			"[a,b)", "[b,a)", "[a,a)", "[1,2)", "[2,1]", "empty", "(,)", "[x", "[z,a]", "[a,Z)", "[\"b c\",)", "[NaN,NaN]",
+		};
+
+		for (int j = 0; j < lengthof(literals); j++)
+			read_text(ours[i], literals[j]);
+	}
+	read_text("int4range", "[5,5]");
+	read_text("int4range", "[5,2147483647]");
+	read_text("daterange", "[2024-02-28,2024-02-28]");
+	read_text("int4multirange", "{[5,6],[1,2],(2,5),empty}");
+	read_text("localmultirange", "{[a,b],[1,2],(b,c)}");
+	read_text("localmultirange", "{[b,a]}");
+	read_text("moodmultirange", "{[z,a),[a,\"b c\"]}");
+	read_text("floatrange[]", "{\"[2,1]\"}");
+	read_text("span", "(\"[1,5]\",\"{[1,2]}\",,\"{\"\"[z,a)\"\"}\")");
+	execute("DROP TYPE span; DROP DOMAIN small; DROP TYPE caserange; DROP TYPE moodrange; DROP TYPE localrange;"
+			"DROP TYPE wordrange; DROP TYPE floatrange; DROP TYPE mood; DROP EXTENSION citext", false, 0);
+	commit();
+}
+
+/* --- the type cache --- */
+
+static void
+cached_type(Oid type, const char *name)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR | TYPECACHE_GT_OPR |
+											  TYPECACHE_CMP_PROC | TYPECACHE_HASH_PROC | TYPECACHE_HASH_EXTENDED_PROC |
+											  TYPECACHE_TUPDESC | TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_OPFAMILY |
+											  TYPECACHE_RANGE_INFO | TYPECACHE_MULTIRANGE_INFO | TYPECACHE_DOMAIN_BASE_INFO);
+
+	SAY("%s: %d %d %c %c %c relation %d element %u subscript %u collation %u btree %u %u hash %u %u eq %u lt %u gt %u cmp %u"
+		" hash %u %u columns %d range %u %u %u multirange %u domain %u", name, entry->typlen, entry->typbyval, entry->typalign,
+		entry->typstorage, entry->typtype, OidIsValid(entry->typrelid), entry->typelem, entry->typsubscript,
+		entry->typcollation, entry->btree_opf, entry->btree_opintype, entry->hash_opf, entry->hash_opintype, entry->eq_opr,
+		entry->lt_opr, entry->gt_opr, entry->cmp_proc, entry->hash_proc, entry->hash_extended_proc,
+		entry->tupDesc ? entry->tupDesc->natts : -1, entry->rngelemtype ? entry->rngelemtype->type_id : InvalidOid,
+		entry->rng_collation, entry->rng_cmp_proc_finfo.fn_oid, entry->rngtype ? entry->rngtype->type_id : InvalidOid,
+		entry->domainBaseType);
+	if (entry != lookup_type_cache(type, 0))
+		SAY("  %s DIFFERS", name);
+	if (entry->tupDesc && (entry->tupDesc_identifier != assign_record_type_identifier(type, -1) ||
+						   entry->tupDesc_identifier <= INVALID_TUPLEDESC_IDENTIFIER))
+		SAY("  the identifier of %s DIFFERS", name);
+}
+
+static void
+do_type_cache(const char *argument)
+{
+	static const char *const ours[] = {"mood", "positive", "pair", "points", "mood[]", "pair[]", "points[]", "floatrange",
+	"floatmultirange", "citext", "citext[]", "positive[]"};
+	SPITupleTable *table;
+	Oid			type;
+	uint64		number;
+	TypeCacheEntry *entry;
+
+	begin();
+	if (SPI_execute("SELECT oid, typname FROM pg_type WHERE oid < 10000 AND typtype IN ('b', 'r', 'm') AND oid NOT IN "
+					"(SELECT typarray FROM pg_type WHERE typtype = 'c') ORDER BY oid", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "no types");
+	table = SPI_tuptable;
+	for (uint64 row = 0; row < table->numvals; row++)
+	{
+		bool		isnull;
+
+		cached_type(DatumGetObjectId(SPI_getbinval(table->vals[row], table->tupdesc, 1, &isnull)),
+					SPI_getvalue(table->vals[row], table->tupdesc, 2));
+	}
+	outcome("types",
+			SPI_execute("CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('a'); CREATE DOMAIN positive AS int CHECK (value > 0);"
+						"CREATE TYPE pair AS (a int, m mood); CREATE TYPE points AS (p json, a int);"
+						"CREATE TYPE floatrange AS RANGE (subtype = float8)", false, 0));
+	for (int i = 0; i < lengthof(ours); i++)
+		cached_type(type_named(ours[i]), ours[i]);
+	/* Calling what it found. */
+	entry = lookup_type_cache(INT4OID, TYPECACHE_CMP_PROC_FINFO | TYPECACHE_EQ_OPR_FINFO | TYPECACHE_HASH_PROC_FINFO);
+	SAY("compared %d, equal %d, hash %08x", DatumGetInt32(FunctionCall2(&entry->cmp_proc_finfo, Int32GetDatum(3), Int32GetDatum(4))),
+		DatumGetBool(FunctionCall2(&entry->eq_opr_finfo, Int32GetDatum(3), Int32GetDatum(3))),
+		DatumGetUInt32(FunctionCall1(&entry->hash_proc_finfo, Int32GetDatum(3))));
+	/* A row type that is altered has another descriptor, under another number. */
+	type = type_named("pair");
+	number = assign_record_type_identifier(type, -1);
+	outcome("alter", SPI_execute("ALTER TYPE pair ADD ATTRIBUTE late text", false, 0));
+	SAY("changed %d", number != assign_record_type_identifier(type, -1));
+	cached_type(type, "pair");
+	execute("DROP TYPE pair; DROP TYPE points; DROP DOMAIN positive; DROP TYPE mood; DROP TYPE floatrange;"
+			"DROP EXTENSION citext", false, 0);
+	commit();
+}
+
 /* --- OIDs with names --- */
 
 static void
@@ -797,6 +1071,19 @@ do_aliases(const char *argument)
 				wrong++;
 		SAY("%s: %d rows, " UINT64_FORMAT " wrong", catalogs[i][1], SPI_processed > 0, wrong);
 	}
+	/* In arrays, rows, rows in arrays, domains, and as parameters; names that need quoting, none at all. */
+	SPI_execute("CREATE DOMAIN rel AS regclass; CREATE TYPE tagged AS (c regclass, ts regtype[], n int, r rel);"
+				"CREATE TYPE nest AS (a tagged, many tagged[])", false, 0);
+	own_value("'{pg_class,NULL,pg_proc,-,4000000000}'::regclass[]");
+	own_value("'[2:3][0:0]={{int4},{text[]}}'::regtype[]");
+	own_value("ARRAY['max(int4)', 'now()']::regprocedure[]");
+	own_value("ARRAY['pg_class', 'pg_type']::rel[]");
+	own_value("ROW('pg_class', '{int4,NULL,timestamptz}', 5, 'pg_proc')::tagged");
+	own_value("ROW(NULL, '{}', 5, NULL)::tagged");
+	own_value("ARRAY[ROW('pg_class', NULL, 1, 'pg_proc'), ROW('pg_type', '{\"char\"}', 2, NULL)]::tagged[]");
+	own_value("ROW(ROW('pg_class', NULL, 1, 'pg_proc')::tagged, ARRAY[ROW('pg_am', '{bit}', 2, NULL)::tagged])::nest");
+	own_value("(SELECT array_agg(oid::regclass ORDER BY oid) FROM pg_class WHERE oid < 10000)");
+	SPI_execute("DROP TYPE nest; DROP TYPE tagged; DROP DOMAIN rel", false, 0);
 	commit();
 }
 
@@ -805,6 +1092,8 @@ static const ProbeAction actions[] = {
 	{"generated", do_generated},
 	{"large", do_large},
 	{"own_types", do_own_types},
+	{"ranges", do_ranges},
+	{"type_cache", do_type_cache},
 	{"aliases", do_aliases},
 	{NULL, NULL}
 };

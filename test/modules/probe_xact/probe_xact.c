@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "parser/parse_node.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
@@ -544,6 +545,34 @@ do_extension_value(const char *argument)
 	commit();
 }
 
+/* Of the columns of an anonymous row the upstream tells no types. */
+static void
+do_record(const char *argument)
+{
+	bool		isnull;
+
+	begin();
+	execute("SELECT ROW(1, 'a', NULL)");
+	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SAY("built, null %d", isnull);
+	commit();
+}
+
+/* The upstream prints a function as a name that others have, too. */
+static void
+do_ambiguous(const char *argument)
+{
+	bool		isnull;
+
+	begin();
+	execute("SELECT 'now'::regproc, 'abs(int4)'::regprocedure, 'abs(int4)'::regprocedure::regproc");
+	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+	SAY("found, null %d", isnull);
+	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull);
+	SAY("built, null %d", isnull);
+	commit();
+}
+
 static void
 do_domain(const char *argument)
 {
@@ -565,6 +594,28 @@ run_extension_parameter(void)
 	types[0] = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 	values[0] = heap_getattr(SPI_tuptable->vals[0], 1, SPI_tuptable->tupdesc, &isnull);
 	outcome("cube", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
+}
+
+static void
+run_record_parameter(void)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(1);
+	Oid			types[1] = {RECORDOID};
+	Datum		values[1] = {Int32GetDatum(7)};
+	bool		nulls[1] = {false};
+
+	TupleDescInitEntry(desc, 1, "a", INT4OID, -1, 0);
+	BlessTupleDesc(desc);
+	values[0] = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	outcome("record", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
+}
+
+static void
+do_record_parameter(const char *argument)
+{
+	begin();
+	probe_attempt("parameter", run_record_parameter);
+	AbortCurrentTransaction();
 }
 
 static void
@@ -989,8 +1040,11 @@ static const ProbeAction actions[] = {
 	{"deferred_in_read_only", do_deferred_in_read_only},
 	{"free_twice", do_free_twice},
 	{"extension_value", do_extension_value},
+	{"record", do_record},
+	{"ambiguous", do_ambiguous},
 	{"domain", do_domain},
 	{"parameter", do_parameter},
+	{"record_parameter", do_record_parameter},
 	{"own_portal", do_own_portal},
 	{"current_setting", do_current_setting},
 	{"date_style", do_date_style},
