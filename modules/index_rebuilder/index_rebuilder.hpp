@@ -1,0 +1,53 @@
+// What the parts of index_rebuilder share: what is known of an index, what is to be done about it, and the
+// kinds of work.
+#pragma once
+
+#include <bgworker/bgworker.hpp>
+
+namespace index_rebuilder {
+
+// Every statement of the worker begins with this.
+#define OWN "/* index_rebuilder */ "
+
+enum class action { none, reindex, drop };
+const char* name_of(action a);
+
+// An index that something is wrong with, as one look at the catalogs found it, and what follows from the rules.
+struct finding {
+  std::int64_t index = 0, table = 0;  // OIDs
+  std::string schema, name, table_name;
+  std::int64_t size = 0;
+
+  // What the catalogs say.
+  bool valid = false, live = false, partitioned = false, temporary = false, exclusion = false,
+       constraint = false, catalog = false, owned = false, usage = false;
+  std::string busy;                  // who builds it or holds a lock that a build holds; empty: nobody
+  std::optional<std::string> stem;   // the name without _ccnew or _ccold and digits, if it ends so
+  std::optional<std::int64_t> base;  // the index of the same table that has this name
+  bool base_valid = false, base_alike = false;  // alike: defined the same way
+
+  // What is remembered of it.
+  double age = 0;  // seconds since it was first seen
+  int failures = 0;
+  double retry_in = 0;  // seconds until it may be tried again
+
+  // What follows.
+  std::string kind;  // invalid, dead, leftover
+  action todo = action::none;
+  std::string reason;    // why this, in words
+  std::string waiting;   // why not now; empty: now
+  bool changed = false;  // new, or something else is to be done than at the last look
+
+  bool due() const { return todo != action::none && waiting.empty(); }
+  std::string qualified() const { return bgworker::quoted_name(schema) + "." + bgworker::quoted_name(name); }
+  std::string statement() const;
+};
+
+// Creates the schema, or brings it to the version that this worker knows. Throws when it is newer.
+void prepare_schema();
+
+// Looks for indexes that something is wrong with, decides about each, and stores that in the table "finding".
+// Those that are due come in the order in which they were first seen.
+std::vector<finding> survey(bgworker::transaction& tx, std::chrono::seconds min_age);
+
+}  // namespace index_rebuilder
