@@ -7,6 +7,7 @@
 using namespace std::chrono_literals;
 using bgworker::parameter;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 namespace {
@@ -34,6 +35,69 @@ parameter<seconds> min_age{
      .min = 0s,
      .max = 24h * 366}};
 
+enum class mode { report, repair };
+constexpr bgworker::choice<mode> modes[] = {{"report", mode::report}, {"repair", mode::repair}};
+parameter<mode> what_to_do{{.name = "index_rebuilder.mode",
+                            .description = "Whether indexes are only reported or also repaired.",
+                            .standard = mode::report,
+                            .choices = modes}};
+parameter<std::string_view> connection{
+    {.name = "index_rebuilder.connection",
+     .description = "libpq connection string of the session that repairs.",
+     .standard = "",
+     .details = "Empty: the upstream of the host, or in a server its first socket, as the role of the worker.",
+     .flags = GUC_SUPERUSER_ONLY}};
+parameter<std::string_view> window{{.name = "index_rebuilder.window",
+                                    .description = "Time of day in which repairs may begin, HH:MM-HH:MM.",
+                                    .standard = "",
+                                    .details = "In the time zone of the session. Empty: always.",
+                                    .refuse = index_rebuilder::refuse_window}};
+parameter<milliseconds> lock_timeout{
+    {.name = "index_rebuilder.lock_timeout",
+     .description = "How long a repair waits for a lock, and for each older transaction; 0: for ever.",
+     .standard = 1min,
+     .min = 0ms,
+     .max = 24h}};
+parameter<milliseconds> statement_timeout{
+    {.name = "index_rebuilder.statement_timeout",
+     .description = "How long the repair of one index may take; 0: any time.",
+     .standard = 4h,
+     .min = 0ms,
+     .max = 24h * 7}};
+parameter<milliseconds> pause{{.name = "index_rebuilder.pause",
+                               .description = "Time between two repairs.",
+                               .standard = 1s,
+                               .min = 0ms,
+                               .max = 1h}};
+parameter<seconds> backoff{
+    {.name = "index_rebuilder.backoff",
+     .description = "How long an index is left alone after its first failure; doubled by each.",
+     .standard = 1h,
+     .min = 1s,
+     .max = 24h * 366}};
+parameter<seconds> backoff_max{{.name = "index_rebuilder.backoff_max",
+                                .description = "Longest time that an index is left alone after a failure.",
+                                .standard = 24h * 7,
+                                .min = 1s,
+                                .max = 24h * 366}};
+parameter<bgworker::kilobytes> disk_reserve{
+    {.name = "index_rebuilder.disk_reserve",
+     .description = "Free space that a rebuild must leave where the index is.",
+     .standard = {1024 * 1024},
+     .min = {0},
+     .max = {INT_MAX}}};
+parameter<bgworker::kilobytes> blind_limit{
+    {.name = "index_rebuilder.blind_limit",
+     .description = "Largest expected size of an index that is rebuilt when free space cannot be seen.",
+     .standard = {1024 * 1024},
+     .min = {0},
+     .max = {INT_MAX}}};
+parameter<minutes> keep_history{{.name = "index_rebuilder.keep_history",
+                                 .description = "How long the history of repairs is kept.",
+                                 .standard = 24h * 366,
+                                 .min = 1h,
+                                 .max = 24h * 36600}};
+
 std::vector<std::string> names_of_databases() {
   std::vector<std::string> names;
   std::string_view rest = databases;
@@ -48,7 +112,7 @@ std::vector<std::string> names_of_databases() {
   return names;
 }
 
-std::vector<index_rebuilder::finding> look() {
+void look() {
   bgworker::transaction tx;
   auto all = index_rebuilder::survey(tx, min_age);
   // Before the end of the transaction, so that a line that could not be written comes again.
@@ -61,8 +125,8 @@ std::vector<index_rebuilder::finding> look() {
                          f.kind == "leftover" ? "an invalid leftover" : f.kind.c_str()),
         f.reason, statement.empty() ? "Nothing will be done about it." : "To be repaired by: " + statement);
   }
+  tx.execute(OWN "DELETE FROM index_rebuilder.history WHERE started < now() - $1", keep_history.get());
   tx.commit();
-  return all;
 }
 
 void run(bgworker::worker& self) {
@@ -72,6 +136,16 @@ void run(bgworker::worker& self) {
   do {
     try {
       look();
+      if (what_to_do.get() == mode::repair)
+        index_rebuilder::repair(self, {min_age,
+                                       std::string(connection.get()),
+                                       std::string(window.get()),
+                                       lock_timeout,
+                                       statement_timeout,
+                                       pause,
+                                       backoff,
+                                       backoff_max,
+                                       {disk_reserve, blind_limit}});
     } catch (bgworker::error& e) {
       if (self.stopping()) throw;
       bgworker::log_error(e.add_context("index_rebuilder ended a round"));

@@ -50,4 +50,27 @@ void prepare_schema();
 // Those that are due come in the order in which they were first seen.
 std::vector<finding> survey(bgworker::transaction& tx, std::chrono::seconds min_age);
 
+// The window "HH:MM-HH:MM": why a text is none, and whether it is inside of it now, in the time zone of the
+// session.
+const char* refuse_window(const std::string_view& text);
+bool in_window(std::string_view text);
+
+struct space_rules {
+  bgworker::kilobytes reserve, blind_limit;
+};
+// Why there is no room to rebuild an index; empty when there is. `how` is what was found out about free space.
+std::string lack_of_space(bgworker::transaction& tx, const finding& f, const space_rules& rules,
+                          std::string& how);
+
+struct repair_rules {
+  std::chrono::seconds min_age;
+  std::string connection, window;
+  std::chrono::milliseconds lock_timeout, statement_timeout, pause;
+  std::chrono::seconds backoff, backoff_max;
+  space_rules space;
+};
+// Repairs what is due, one index after the other, until nothing is, the window ends, or one fails. Error 57014
+// when the worker is to stop meanwhile. No transaction may be open.
+void repair(bgworker::worker& self, const repair_rules& rules);
+
 }  // namespace index_rebuilder

@@ -110,15 +110,15 @@ void decide_when(std::vector<finding>& all, std::chrono::seconds min_age) {
     else if (f.retry_in > 0)
       f.waiting = bgworker::format("it failed {} times", f.failures);
   }
-  // Of an index and its leftovers: an invalid index is repaired first; but one that will be dropped is dropped
-  // last, since without it the others could not be told for leftovers any more.
+  // Of an index and its leftovers: an invalid index is repaired first, unless that has just failed; but one
+  // that will be dropped is dropped last, since without it the others could not be told for leftovers any more.
   for (finding& f : all) {
     if (f.kind != "leftover" || f.todo != action::drop) continue;
     for (finding& base : all) {
       if (base.index != f.base) continue;
       if (base.todo == action::drop)
         base.waiting = bgworker::format("\"{}\" is dropped first", f.name);
-      else if (!base.valid)
+      else if (!base.valid && base.retry_in <= 0)
         f.waiting = bgworker::format("\"{}\" is not valid either, and repaired first", base.name);
     }
   }

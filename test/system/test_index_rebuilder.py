@@ -280,3 +280,270 @@ def test_newer_schema(space):
     place.start_worker()
     place.log.wait_for(r"ERROR:  schema index_rebuilder has version 99, this worker knows up to \d+")
     place.log.wait_for("HINT:  Use a newer version of the module index_rebuilder.")
+
+
+# --- what is done ---------------------------------------------------------------------------------------------------------
+
+REPAIR = {"index_rebuilder.mode": "repair", "index_rebuilder.pause": "10ms", "index_rebuilder.disk_reserve": "1MB"}
+INVALID = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{}'::regclass"
+HISTORY = ("SELECT string_agg(index_name || ' ' || kind || ' ' || split_part(statement, ' ', 1) || ' ' || outcome, ', ' ORDER BY id)"
+           " FROM index_rebuilder.history")
+
+
+def wait_history(place, text, deadline=60):
+    wait_until(lambda: place.sql("SELECT to_regclass('index_rebuilder.history')"), deadline * SLOW, "the schema is there")
+    try:
+        wait_until(lambda: place.sql(HISTORY) == text, deadline * SLOW, "history")
+    except AssertionError:
+        raise AssertionError(f"the history is {place.sql(HISTORY)}, not {text}\n{place.log.text()}") from None
+
+
+@WHERE
+def test_repair(space, where):
+    """Invalid indexes become valid, leftovers and half-dropped ones go; valid ones, and those no rule covers, stay as they are."""
+    place = Place(space, where, settings=REPAIR)
+    make_table(place)
+    place.sql("INSERT INTO t VALUES (1, 'again'); CREATE INDEX t_b ON t (b); CREATE TABLE keyed (id int PRIMARY KEY);"
+              " INSERT INTO keyed SELECT generate_series(1, 100); CREATE INDEX fine ON keyed (id);"
+              " CREATE INDEX gone ON keyed (id); CREATE INDEX lonely_ccnew ON keyed (id)")
+    place.failed_build('"T a"', "t (a)")
+    place.cancelled_reindex("t_b", "t")
+    place.sql(INVALID.format("keyed_pkey") + ";" + INVALID.format("lonely_ccnew") + "; UPDATE pg_index SET indisvalid = false,"
+              " indisready = false, indislive = false WHERE indexrelid = 'gone'::regclass; DELETE FROM t WHERE b = 'again'")
+    kept = place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('fine', 't_b')")
+    place.start_worker()
+    place.wait_finding("lonely_ccnew")
+    wait_until(lambda: place.sql("SELECT string_agg(index_name, ',') FROM index_rebuilder.finding") == "lonely_ccnew", 60 * SLOW,
+               "all but one are repaired")
+    assert place.indexes("t") == '"T a" true, t_b true'
+    assert place.indexes("keyed") == "fine true, keyed_pkey true, lonely_ccnew false"
+    assert place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('fine', 't_b')") == kept
+    assert place.sql("SELECT conindid = 'keyed_pkey'::regclass, convalidated FROM pg_constraint WHERE conname = 'keyed_pkey'") == "t|t"
+    assert place.sql("SELECT string_agg(index_name || ' ' || kind || ' ' || statement, E'\\n' ORDER BY index_name COLLATE \"C\")"
+                     " FROM index_rebuilder.history WHERE outcome = 'done' AND finished > started").split("\n") == [
+        'T a invalid REINDEX INDEX CONCURRENTLY public."T a"', "gone dead DROP INDEX CONCURRENTLY public.gone",
+        "keyed_pkey invalid REINDEX INDEX CONCURRENTLY public.keyed_pkey",
+        "t_b_ccnew leftover DROP INDEX CONCURRENTLY public.t_b_ccnew"]
+    assert place.sql("SELECT bool_and(size_before >= 8192 AND (size_after > 0) = (statement LIKE 'REINDEX%'))"
+                     " FROM index_rebuilder.history WHERE index_name <> 't_b_ccnew'") == "t"
+    place.log.wait_for(r"LOG:  index_rebuilder: index public.keyed_pkey rebuilt in [\d.]+ s: 16 kB before, 16 kB after")
+    place.log.wait_for(r"LOG:  index_rebuilder: index public.gone dropped in [\d.]+ s: 16 kB given back")
+    place.log.wait_for(r"LOG:  index_rebuilder: REINDEX INDEX CONCURRENTLY public.keyed_pkey \(\d+ MB free in .*/base\)")
+    place.looks()
+    assert place.sql("SELECT count(*) FROM index_rebuilder.history") == "4"
+
+
+def test_base_before_leftover(space):
+    """A leftover of an invalid index is dropped after that has been repaired; a leftover of a leftover before it."""
+    place = Place(space, "host", settings=REPAIR)
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a); CREATE INDEX t_a_ccnew ON t (a); CREATE INDEX t_b ON t (b);"
+              " CREATE INDEX t_b_ccnew ON t (b); CREATE INDEX t_b_ccnew_ccold2 ON t (b);")
+    for name in ("t_a", "t_a_ccnew", "t_b_ccnew", "t_b_ccnew_ccold2"):
+        place.sql(INVALID.format(name))
+    place.start_worker()
+    wait_history(place, "t_b_ccnew_ccold2 leftover DROP done, t_b_ccnew leftover DROP done, t_a invalid REINDEX done,"
+                        " t_a_ccnew leftover DROP done")
+    assert place.indexes("t") == "t_a true, t_b true"
+
+
+@WHERE
+def test_failures(space, where):
+    """A failure ends the round, takes its own leftover along, and keeps the index waiting, longer each time and over restarts."""
+    place = Place(space, where, settings={**REPAIR, "index_rebuilder.backoff": "100s", "index_rebuilder.backoff_max": "1h"})
+    make_table(place)
+    place.sql("INSERT INTO t VALUES (1, 'again')")
+    place.failed_build("t_a", "t (a)")
+    place.start_worker()
+    waits = "SELECT f.failures, round(extract(epoch FROM f.retry_after - h.finished)) FROM index_rebuilder.finding f," \
+            " (SELECT max(finished) AS finished FROM index_rebuilder.history WHERE outcome = 'failed') h"
+    once = "t_a invalid REINDEX failed, t_a_ccnew leftover DROP done"
+    wait_history(place, once)
+    assert place.indexes("t") == "t_a false"
+    assert place.sql(waits) == "1|100"
+    assert place.sql("SELECT sqlstate, error FROM index_rebuilder.history WHERE outcome = 'failed'") == \
+        '23505|could not create unique index "t_a_ccnew"'
+    place.log.wait_for(r'WARNING:  could not create unique index "t_a_ccnew"')
+    place.log.wait_for(r"DETAIL:  Key \(a\)=\(1\) is duplicated")
+    assert place.wait_finding("t_a", "waiting IS NOT NULL")[3] == "it failed 1 times"
+    place.sql("UPDATE index_rebuilder.finding SET retry_after = now()")
+    wait_history(place, f"{once}, {once}")
+    assert place.sql(waits) == "2|200"
+    place.sql("UPDATE index_rebuilder.finding SET failures = 5, retry_after = now()")
+    wait_history(place, f"{once}, {once}, {once}")
+    assert place.sql(waits) == "6|3200"
+    place.sql("UPDATE index_rebuilder.finding SET retry_after = now()")
+    wait_history(place, f"{once}, {once}, {once}, {once}")
+    assert place.sql(waits) == "7|3600"
+    done = place.sql("SELECT count(*) FROM index_rebuilder.history")
+    place.sql("UPDATE index_rebuilder.finding SET retry_after = now() + interval '1 hour'")
+    place.stop_worker()
+    place.start_worker()
+    place.looks()
+    assert place.wait_finding("t_a")[3] == "it failed 7 times"
+    assert place.sql("SELECT count(*) FROM index_rebuilder.history") == done
+    # When its time has come and the cause is gone, it is repaired and forgotten.
+    place.sql("DELETE FROM t WHERE b = 'again'; UPDATE index_rebuilder.finding SET retry_after = now()")
+    wait_until(lambda: place.valid("t_a") == "t", 60 * SLOW, "the index is valid")
+    wait_until(lambda: place.sql("SELECT count(*) FROM index_rebuilder.finding") == "0", 30 * SLOW, "nothing is found any more")
+
+
+def test_failure_ends_round(space):
+    """After a failure nothing else is tried until the next look."""
+    place = Place(space, "host", settings={**REPAIR, "index_rebuilder.interval": "1d"})
+    make_table(place)
+    place.sql("INSERT INTO t VALUES (1, 'again')")
+    place.failed_build("t_a", "t (a)")
+    place.sql("CREATE INDEX t_b ON t (b);" + INVALID.format("t_b"))
+    place.start_worker()
+    wait_history(place, "t_a invalid REINDEX failed, t_a_ccnew leftover DROP done")
+    place.set(interval="1s")
+    wait_history(place, "t_a invalid REINDEX failed, t_a_ccnew leftover DROP done, t_b invalid REINDEX done")
+
+
+@WHERE
+def test_stop(space, where):
+    """A worker that is told to stop ends at once, the statement is cancelled, and that is not counted against the index."""
+    place = Place(space, where, settings={**REPAIR, "index_rebuilder.lock_timeout": "0"})
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
+    place.start_worker()
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'index_rebuilder' AND query LIKE '%REINDEX%' AND state = 'active'"
+    wait_until(lambda: place.valid("t_a") == "t", 60 * SLOW, "the worker is up")
+    with place.transaction("INSERT INTO t VALUES (0, 'open')"):
+        place.sql(INVALID.format("t_a"))
+        wait_until(lambda: place.sql(busy) == "1", 60 * SLOW, "the rebuild waits for the open transaction")
+        # No transaction of the worker is open while the statement runs: it would wait for itself.
+        assert place.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND state <> 'active'"
+                         " AND application_name <> 'psql'") == "0"
+        if where == "host":
+            place.host.stop()
+        else:
+            place.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'index_rebuilder'")
+        wait_until(lambda: place.sql(busy) == "0", 30 * SLOW, "the statement is cancelled")
+        assert place.sql("SELECT outcome, sqlstate, error FROM index_rebuilder.history ORDER BY id DESC LIMIT 1") == \
+            "cancelled|57014|the worker is being stopped"
+        assert place.sql("SELECT failures, retry_after IS NULL FROM index_rebuilder.finding WHERE index_name = 't_a'") == "0|t"
+        assert place.indexes("t") == "t_a false, t_a_ccnew false"
+        place.log.wait_for(r"canceling statement due to user request") if where == "server" else \
+            place.server.log.wait_for(r"canceling statement due to user request")
+    if where == "host":
+        place.host.start()
+    # It comes again, repairs the index, and drops what the stop has left.
+    wait_until(lambda: place.indexes("t") == "t_a true", 90 * SLOW, "all is well again")
+
+
+def test_killed(space):
+    """An attempt whose worker is killed is noted as interrupted, counts as a failure, and its statement does not go on."""
+    place = Place(space, "host", settings={**REPAIR, "index_rebuilder.lock_timeout": "0"})
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a);" + INVALID.format("t_a") + "; CREATE TABLE u (a int); CREATE INDEX u_a ON u (a)")
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'index_rebuilder' AND query LIKE '%REINDEX%' AND state = 'active'"
+    with place.transaction("INSERT INTO t VALUES (0, 'open')"):
+        place.start_worker()
+        place.host.expect_crash = True
+        wait_until(lambda: place.sql(busy) == "1", 60 * SLOW, "the rebuild waits for the open transaction")
+        worker = place.host.worker("index_rebuilder postgres")
+        space.run(["kill", "-9", str(worker)])
+        place.host.worker("index_rebuilder postgres", other_than=worker, deadline=60 * SLOW)
+        wait_until(lambda: place.sql(busy) == "0", 60 * SLOW, "the server gives the statement up")
+    place.looks()
+    assert place.wait_finding("t_a", "waiting IS NOT NULL")[3] == "it failed 1 times"
+    # Noted when there is something to do again.
+    place.sql(INVALID.format("u_a"))
+    wait_until(lambda: place.sql("SELECT count(*) FROM index_rebuilder.history WHERE outcome = 'interrupted'") == "1", 60 * SLOW,
+               "the attempt is noted as interrupted")
+
+
+def test_lock_timeout(space):
+    """A repair that would have to wait for longer than lock_timeout is given up."""
+    place = Place(space, "host", settings={**REPAIR, "index_rebuilder.lock_timeout": "300ms"})
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
+    with place.transaction("INSERT INTO t VALUES (0, 'open')"):
+        place.start_worker()
+        wait_until(lambda: place.sql("SELECT to_regclass('index_rebuilder.history')"), 30 * SLOW, "the schema is there")
+        wait_until(lambda: place.sql("SELECT error FROM index_rebuilder.history WHERE outcome = 'failed' ORDER BY id LIMIT 1") ==
+                   "canceling statement due to lock timeout", 60 * SLOW, "the repair is given up")
+        assert place.valid("t_a") == "f"
+
+
+@WHERE
+def test_least_privilege(space, where):
+    """The role of the README: no superuser, a member of the roles that own the tables. What others own it does not touch."""
+    place = Place(space, where, settings=REPAIR, role="rebuilder")
+    make_table(place)
+    place.sql("CREATE ROLE app; CREATE ROLE rebuilder LOGIN; GRANT app, pg_read_all_stats TO rebuilder;"
+              " CREATE SCHEMA index_rebuilder AUTHORIZATION rebuilder; ALTER TABLE t OWNER TO app;"
+              " CREATE INDEX t_a ON t (a); CREATE INDEX t_a_ccold ON t (a); CREATE TABLE strangers (a int);"
+              " CREATE INDEX strangers_a ON strangers (a)")
+    for name in ("t_a", "t_a_ccold", "strangers_a"):
+        place.sql(INVALID.format(name))
+    place.start_worker()
+    wait_history(place, "t_a invalid REINDEX done, t_a_ccold leftover DROP done")
+    assert place.sql("SELECT index_name, action, waiting FROM index_rebuilder.finding") == "strangers_a|none|"
+    assert place.indexes("t") == "t_a true"
+    assert place.sql("SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'index_rebuilder'::regnamespace") == "rebuilder"
+    if where == "host":
+        # A role that may not see where the data is rebuilds up to a limit.
+        place.log.wait_for(r"REINDEX INDEX CONCURRENTLY public.t_a \(free space not known: the role may not see data_directory\)")
+        place.set(blind_limit="0")
+        place.sql(INVALID.format("t_a"))
+        place.log.wait_for(r"WARNING:  index_rebuilder: index public.t_a is not rebuilt for lack of space")
+        place.log.wait_for(r"DETAIL:  free space not known: .*; 1 MB are expected, more than index_rebuilder.blind_limit of 0 MB")
+        assert place.valid("t_a") == "f"
+    else:
+        place.log.wait_for(r"REINDEX INDEX CONCURRENTLY public.t_a \(\d+ MB free in ")
+
+
+@WHERE
+def test_window_and_space(space, where):
+    """Outside of the window, and without room, nothing is rebuilt; a drop needs no room."""
+    at = "SELECT to_char(now() AT TIME ZONE 'UTC' + interval '{}', 'HH24:MI') || '-' || to_char(now() AT TIME ZONE 'UTC' + interval '{}', 'HH24:MI')"
+    place = Place(space, where, settings=REPAIR)
+    make_table(place)
+    place.sql("ALTER DATABASE postgres SET TimeZone = 'UTC'; CREATE INDEX t_a ON t (a); CREATE INDEX t_b ON t (b);"
+              " CREATE INDEX t_b_ccnew ON t (b);" + INVALID.format("t_a") + ";" + INVALID.format("t_b_ccnew"))
+    place.settings["index_rebuilder.window"] = place.sql(at.format("2 hours", "20 hours"))  # spans midnight or not
+    place.settings["index_rebuilder.disk_reserve"] = "2047GB"
+    place.start_worker()
+    assert place.wait_finding("t_a")[3] == ""
+    place.looks(3)
+    assert place.sql("SELECT count(*) FROM index_rebuilder.history") == "0"
+    place.set(window=place.sql(at.format("-20 hours", "2 hours")))
+    wait_history(place, "t_b_ccnew leftover DROP done, t_a invalid REINDEX skipped")
+    place.log.wait_for(r"WARNING:  index_rebuilder: index public.t_a is not rebuilt for lack of space")
+    place.log.wait_for(r"DETAIL:  \d+ MB free in .*/base, but \d+ MB and index_rebuilder.disk_reserve of \d+ MB are needed")
+    assert place.valid("t_a") == "f"
+    place.set(disk_reserve="1MB")
+    place.sql("UPDATE index_rebuilder.finding SET retry_after = now()")
+    wait_until(lambda: place.valid("t_a") == "t", 60 * SLOW, "there is room now")
+    place.set(window="25:00-26:00")
+    place.log.wait_for(r'invalid value for parameter "index_rebuilder.window": "25:00-26:00"')
+    place.log.wait_for(r"DETAIL:  It is HH:MM-HH:MM with two different times, or empty.")
+
+
+def test_connection(space):
+    """A connection that leads to another server, or nowhere, is told with the remedy, and nothing is done."""
+    place = Place(space, "host", settings=REPAIR)
+    other = space.postgres("other").start()
+    place.settings["index_rebuilder.connection"] = other.conninfo()
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
+    place.start_worker()
+    place.log.wait_for(r"WARNING:  index_rebuilder.connection leads to another server than the worker's own session")
+    place.set(connection="host=/nowhere")
+    place.log.wait_for(r"WARNING:  index_rebuilder could not open a session of its own: .*/nowhere")
+    place.log.wait_for(r"HINT:  Set index_rebuilder.connection")
+    assert place.valid("t_a") == "f"
+    place.set(connection=place.server.conninfo())
+    wait_until(lambda: place.valid("t_a") == "t", 60 * SLOW, "the index is valid")
+
+
+def test_embedded_upstream(space):
+    """In a host without an upstream it repairs in the host's private server."""
+    host = space.host(settings={"shared_preload_libraries": "index_rebuilder", **SETTINGS, **REPAIR}).start()
+    host.log.wait_for("index_rebuilder: schema brought from version 0", 120 * SLOW)
+    host.sql("CREATE TABLE t (a int); CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
+    wait_until(lambda: host.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass") == "t", 60 * SLOW,
+               "the index is valid")
