@@ -1,7 +1,7 @@
 // index_rebuilder: finds invalid indexes, says what is to be done about them, and does it when it is told to.
 //
-// One worker for each database. At every interval it looks (survey.cc), logs what it sees for the first time,
-// and keeps the table "finding" up to date.
+// One worker for each database. At every interval it measures waste, if told to (bloat.cc), looks (survey.cc),
+// logs what it sees for the first time, and keeps the table "finding" up to date.
 #include "index_rebuilder.hpp"
 
 using namespace std::chrono_literals;
@@ -92,6 +92,29 @@ parameter<bgworker::kilobytes> blind_limit{
      .standard = {1024 * 1024},
      .min = {0},
      .max = {INT_MAX}}};
+parameter<int> bloat_threshold{
+    {.name = "index_rebuilder.bloat_threshold",
+     .description = "From which waste on a B-tree index is rebuilt, in percent of its size; 0: never.",
+     .standard = 0,
+     .min = 0,
+     .max = 99,
+     .details = "Needs the extension pgstattuple."}};
+parameter<bgworker::kilobytes> bloat_min_size{{.name = "index_rebuilder.bloat_min_size",
+                                               .description = "Smaller indexes are not looked at for waste.",
+                                               .standard = {100 * 1024},
+                                               .min = {0},
+                                               .max = {INT_MAX}}};
+parameter<seconds> bloat_interval{
+    {.name = "index_rebuilder.bloat_interval",
+     .description = "Time between two measurements of an index, which read all of it.",
+     .standard = 24h,
+     .min = 1s,
+     .max = 24h * 366}};
+parameter<seconds> bloat_rest{{.name = "index_rebuilder.bloat_rest",
+                               .description = "How long an index is not rebuilt for waste again.",
+                               .standard = 24h * 7,
+                               .min = 0s,
+                               .max = 24h * 366}};
 parameter<minutes> keep_history{{.name = "index_rebuilder.keep_history",
                                  .description = "How long the history of repairs is kept.",
                                  .standard = 24h * 366,
@@ -112,9 +135,13 @@ std::vector<std::string> names_of_databases() {
   return names;
 }
 
+index_rebuilder::survey_rules rules() {
+  return {min_age, {bloat_threshold, bloat_min_size, bloat_rest}};
+}
+
 void look() {
   bgworker::transaction tx;
-  auto all = index_rebuilder::survey(tx, min_age);
+  auto all = index_rebuilder::survey(tx, rules());
   // Before the end of the transaction, so that a line that could not be written comes again.
   for (const index_rebuilder::finding& f : all) {
     if (!f.changed) continue;
@@ -129,27 +156,47 @@ void look() {
   tx.commit();
 }
 
+// Measures indexes until none is due or half of the interval is over.
+void measure(bgworker::worker& self) {
+  if (bloat_threshold == 0 || !index_rebuilder::in_window(window.get())) return;
+  const auto enough = std::chrono::steady_clock::now() + interval.get() / 2;
+  while (index_rebuilder::measure_bloat(rules().bloat, bloat_interval, statement_timeout) &&
+         self.sleep(pause) && std::chrono::steady_clock::now() < enough) {
+  }
+}
+
+// One part of a round: its error is logged, and the other parts are done all the same. Being told to stop is
+// not an error.
+template <class F>
+void attempt(bgworker::worker& self, const char* what, F work) {
+  if (self.stopping()) return;
+  try {
+    work();
+  } catch (bgworker::error& e) {
+    if (self.stopping()) throw;
+    bgworker::log_error(e.add_context(bgworker::format("index_rebuilder {}", what)));
+  }
+}
+
 void run(bgworker::worker& self) {
   const std::string database = names_of_databases().at(static_cast<std::size_t>(self.argument()));
   self.connect(database, role);
   index_rebuilder::prepare_schema();
   do {
-    try {
-      look();
-      if (what_to_do.get() == mode::repair)
-        index_rebuilder::repair(self, {min_age,
-                                       std::string(connection.get()),
-                                       std::string(window.get()),
-                                       lock_timeout,
-                                       statement_timeout,
-                                       pause,
-                                       backoff,
-                                       backoff_max,
-                                       {disk_reserve, blind_limit}});
-    } catch (bgworker::error& e) {
-      if (self.stopping()) throw;
-      bgworker::log_error(e.add_context("index_rebuilder ended a round"));
-    }
+    attempt(self, "measured waste", [&] { measure(self); });
+    attempt(self, "looked at the indexes", look);
+    if (what_to_do.get() == mode::report) continue;
+    attempt(self, "repaired indexes", [&] {
+      index_rebuilder::repair(self, {rules(),
+                                     std::string(connection.get()),
+                                     std::string(window.get()),
+                                     lock_timeout,
+                                     statement_timeout,
+                                     pause,
+                                     backoff,
+                                     backoff_max,
+                                     {disk_reserve, blind_limit}});
+    });
   } while (self.sleep(interval));
 }
 

@@ -26,6 +26,8 @@ struct finding {
   std::optional<std::int64_t> base;  // the index of the same table that has this name
   bool base_valid = false, base_alike = false;  // alike: defined the same way
 
+  double wasted = 0;  // percent of it, when it was measured last
+
   // What is remembered of it.
   double age = 0;  // seconds since it was first seen
   int failures = 0;
@@ -46,9 +48,24 @@ struct finding {
 // Creates the schema, or brings it to the version that this worker knows. Throws when it is newer.
 void prepare_schema();
 
+// From which waste on, in percent, an index is a finding (0: never), when it is at least so large and was not
+// rebuilt for that reason for a while.
+struct bloat_rules {
+  int threshold;
+  bgworker::kilobytes min_size;
+  std::chrono::seconds rest;
+};
+// Measures the index whose turn it is, in one transaction, with pgstattuple. False when none is, or it is not
+// installed.
+bool measure_bloat(const bloat_rules& rules, std::chrono::seconds interval, std::chrono::milliseconds limit);
+
+struct survey_rules {
+  std::chrono::seconds min_age;
+  bloat_rules bloat;
+};
 // Looks for indexes that something is wrong with, decides about each, and stores that in the table "finding".
-// Those that are due come in the order in which they were first seen.
-std::vector<finding> survey(bgworker::transaction& tx, std::chrono::seconds min_age);
+// They come in the order in which they were first seen.
+std::vector<finding> survey(bgworker::transaction& tx, const survey_rules& rules);
 
 // The window "HH:MM-HH:MM": why a text is none, and whether it is inside of it now, in the time zone of the
 // session.
@@ -63,7 +80,7 @@ std::string lack_of_space(bgworker::transaction& tx, const finding& f, const spa
                           std::string& how);
 
 struct repair_rules {
-  std::chrono::seconds min_age;
+  survey_rules look;
   std::string connection, window;
   std::chrono::milliseconds lock_timeout, statement_timeout, pause;
   std::chrono::seconds backoff, backoff_max;

@@ -79,7 +79,7 @@ class repairer {
   // What gives space back comes first. Nothing is tried twice in one round.
   std::optional<finding> choose() {
     bgworker::transaction tx;
-    std::vector<finding> all = survey(tx, rules_.min_age);
+    std::vector<finding> all = survey(tx, rules_.look);
     tx.commit();
     for (const action wanted : {action::drop, action::reindex})
       for (finding& f : all)
@@ -109,7 +109,7 @@ class repairer {
   // Notes the attempt; nothing when the index is not what it was, or there is no room for it.
   std::optional<std::int64_t> begin(const finding& chosen) {
     bgworker::transaction tx;
-    const std::vector<finding> all = survey(tx, rules_.min_age);
+    const std::vector<finding> all = survey(tx, rules_.look);
     known_.clear();
     const finding* now = nullptr;
     for (const finding& f : all) {
@@ -197,6 +197,7 @@ class repairer {
       after = size;
     }
     tx.execute(OWN "DELETE FROM index_rebuilder.finding WHERE indexrelid = $1::oid", f.index);
+    tx.execute(OWN "DELETE FROM index_rebuilder.bloat WHERE indexrelid = $1::oid", f.index);
     const auto [before, seconds] =
         tx.query<std::int64_t, std::string>(
               OWN
@@ -247,7 +248,7 @@ class repairer {
     std::vector<std::pair<finding, std::int64_t>> left;
     {
       bgworker::transaction tx;
-      for (finding& g : survey(tx, rules_.min_age)) {
+      for (finding& g : survey(tx, rules_.look)) {
         if (g.kind != "leftover" || g.todo != action::drop || g.base != f.index || !g.busy.empty()) continue;
         if (std::find(known_.begin(), known_.end(), g.index) != known_.end()) continue;
         const auto id = note(tx, g, "running", {});

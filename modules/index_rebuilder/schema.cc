@@ -25,7 +25,17 @@ void create_tables(bgworker::transaction& tx) {
   tx.execute(OWN "CREATE INDEX history_started ON index_rebuilder.history (started)");
 }
 
-constexpr void (*steps[])(bgworker::transaction&) = {create_tables};
+// Version 2: how much of each index is wasted, as last measured.
+void create_bloat(bgworker::transaction& tx) {
+  tx.execute(OWN
+             "CREATE TABLE index_rebuilder.bloat (indexrelid oid PRIMARY KEY, indrelid oid NOT NULL,"
+             " measured timestamptz NOT NULL, size bigint NOT NULL, wasted double precision NOT NULL)");
+  tx.execute(OWN
+             "CREATE INDEX history_bloated ON index_rebuilder.history (schema_name, index_name, finished)"
+             " WHERE kind = 'bloated'");
+}
+
+constexpr void (*steps[])(bgworker::transaction&) = {create_tables, create_bloat};
 
 }  // namespace
 

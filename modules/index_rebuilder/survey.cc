@@ -7,6 +7,8 @@
 // defined the same way. An interrupted DROP INDEX CONCURRENTLY leaves one that is not live any more: the drop
 // is finished.
 //
+// A valid index is a finding only when bloat.cc has measured that too much of it is wasted.
+//
 // An index that somebody builds is invalid too. It shows in pg_stat_progress_create_index, to those who may see
 // it, and for all to see its builder holds a lock on the table that conflicts with itself from before the first
 // to after the last of its transactions.
@@ -22,7 +24,12 @@ constexpr const char* facts = OWN
     "c.relam,"
     " substring(c.relname::text FROM '^(.*)_cc(?:new|old)[0-9]*$') AS stem"
     " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
-    " WHERE NOT i.indisvalid OR NOT i.indislive),"
+    " WHERE NOT i.indisvalid OR NOT i.indislive OR $1 > 0 AND EXISTS (SELECT FROM index_rebuilder.bloat b WHERE"
+    " b.indexrelid = i.indexrelid AND b.wasted >= $1 AND b.size >= $2 AND NOT EXISTS (SELECT FROM"
+    " index_rebuilder.history h, pg_catalog.pg_namespace n WHERE n.oid = c.relnamespace AND h.kind = 'bloated' "
+    "AND"
+    " h.outcome = 'done' AND h.schema_name = n.nspname AND h.index_name = c.relname AND h.finished > now() - "
+    "$3))),"
     // Digits and all: how many bytes the suffix takes, and so how many a name cut for it has.
     " room AS (SELECT f.indexrelid, current_setting('max_identifier_length')::int"
     " - (octet_length(f.name) - octet_length(f.stem)) AS bytes FROM found f WHERE f.stem IS NOT NULL)"
@@ -34,7 +41,9 @@ constexpr const char* facts = OWN
     " f.indrelid < 16384, pg_has_role(f.relowner, 'USAGE'), has_schema_privilege(f.relnamespace, 'USAGE'),"
     " coalesce(l.who, ''), f.stem, b.indexrelid, coalesce(b.indisvalid, false), coalesce(b.alike, false),"
     " coalesce(extract(epoch FROM now() - s.first_seen), 0)::float8, coalesce(s.failures, 0),"
-    " coalesce(extract(epoch FROM s.retry_after - now()), 0)::float8, s.kind, s.action"
+    " coalesce(extract(epoch FROM s.retry_after - now()), 0)::float8, s.kind, s.action, coalesce((SELECT "
+    "wasted FROM"
+    " index_rebuilder.bloat m WHERE m.indexrelid = f.indexrelid), 0)"
     " FROM found f JOIN pg_catalog.pg_namespace n ON n.oid = f.relnamespace"
     " JOIN pg_catalog.pg_class t ON t.oid = f.indrelid"
     " LEFT JOIN room r USING (indexrelid)"
@@ -73,8 +82,8 @@ void decide(finding& f) {
     f.reason = std::move(why);
   };
   // An index that belongs to a constraint is nobody's leftover: a copy belongs to none.
-  const bool named_so = f.stem && !f.constraint && !f.partitioned;
-  f.kind = named_so ? "leftover" : f.live ? "invalid" : "dead";
+  const bool named_so = f.stem && !f.valid && !f.constraint && !f.partitioned;
+  f.kind = named_so ? "leftover" : !f.live ? "dead" : f.valid ? "bloated" : "invalid";
   if (f.temporary) return none("its table is a temporary one, which only its own session can reach");
   if (f.catalog)
     return none("system catalogs cannot be reindexed concurrently: use REINDEX INDEX in a quiet hour");
@@ -97,6 +106,8 @@ void decide(finding& f) {
   }
   if (f.exclusion)
     return none("exclusion constraints cannot be reindexed concurrently: use REINDEX INDEX in a quiet hour");
+  if (f.valid)
+    return act(action::reindex, bgworker::format("{} % of it are wasted", static_cast<int>(f.wasted)));
   act(action::reindex, f.constraint ? "it is not valid, and belongs to a constraint" : "it is not valid");
 }
 
@@ -150,7 +161,7 @@ std::string finding::statement() const {
   return {};
 }
 
-std::vector<finding> survey(bgworker::transaction& tx, std::chrono::seconds min_age) {
+std::vector<finding> survey(bgworker::transaction& tx, const survey_rules& rules) {
   // The sizes are behind locks of the weakest kind; who holds the strongest is waited for at the next look.
   tx.execute(OWN "SET LOCAL lock_timeout = '2s'");
   tx.execute(OWN "SELECT pg_advisory_xact_lock(hashtext('index_rebuilder'))");
@@ -159,15 +170,21 @@ std::vector<finding> survey(bgworker::transaction& tx, std::chrono::seconds min_
              "DELETE FROM index_rebuilder.finding f WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_index i JOIN"
              " pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indexrelid = f.indexrelid AND i.indrelid ="
              " f.indrelid AND c.relname::text = f.index_name)");
+  tx.execute(OWN
+             "DELETE FROM index_rebuilder.bloat b WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE "
+             "i.indexrelid ="
+             " b.indexrelid AND i.indrelid = b.indrelid)");
   using text = std::string;
   using maybe = std::optional<std::string>;
   std::vector<finding> all;
   for (auto&& [index, table, schema, name, table_name, size, valid, live, partitioned, temporary, exclusion,
                constraint, catalog, owned, usage, busy, stem, base, base_valid, base_alike, age, failures,
-               retry_in, kind, todo] :
+               retry_in, kind, todo, wasted] :
        tx.query<std::int64_t, std::int64_t, text, text, text, std::int64_t, bool, bool, bool, bool, bool, bool,
                 bool, bool, bool, text, maybe, std::optional<std::int64_t>, bool, bool, double, int, double,
-                maybe, maybe>(facts)) {
+                maybe, maybe, double>(facts, static_cast<double>(rules.bloat.threshold),
+                                      static_cast<std::int64_t>(rules.bloat.min_size.count) * 1024,
+                                      rules.bloat.rest)) {
     finding f{
         .index = index, .table = table, .schema = schema, .name = name, .table_name = table_name, .size = size};
     f.valid = valid, f.live = live, f.partitioned = partitioned, f.temporary = temporary,
@@ -176,11 +193,12 @@ std::vector<finding> survey(bgworker::transaction& tx, std::chrono::seconds min_
     f.stem = stem;
     f.base = base, f.base_valid = base_valid, f.base_alike = base_alike;
     f.age = age, f.failures = failures, f.retry_in = retry_in;
+    f.wasted = wasted;
     decide(f);
     f.changed = kind != f.kind || todo != name_of(f.todo);
     all.push_back(std::move(f));
   }
-  decide_when(all, min_age);
+  decide_when(all, rules.min_age);
   std::vector<std::int64_t> seen;
   for (const finding& f : all) {
     seen.push_back(f.index);

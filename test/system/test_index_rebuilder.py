@@ -1,6 +1,7 @@
 """The worker index_rebuilder, in a real server and in a host beside one: it recognises what failed builds leave behind, acts on
 that when it is told to, and leaves everything else alone."""
 
+import os
 import re
 import subprocess
 
@@ -75,6 +76,27 @@ class Place:
         with self.transaction(f"INSERT INTO {table} SELECT FROM {table} WHERE false"):
             result = self.psql_file(["SET lock_timeout = '100ms'", f"REINDEX INDEX CONCURRENTLY {index}"], check=False)
             assert "canceling statement due to lock timeout" in result.stderr, result.stderr
+
+    def interrupted(self, statement, table, state):
+        """Runs a statement with CONCURRENTLY that has to wait for one open transaction after another, and cancels it when
+        the query `state` answers t."""
+        where = f"FROM pg_stat_activity WHERE query = '{statement}' AND wait_event_type = 'Lock'"
+        old = self.transaction(f"INSERT INTO {table} SELECT FROM {table} WHERE false").__enter__()
+        process = subprocess.Popen([f"{BINDIR}/psql", "-X", "-d", self.server.conninfo(), "-c", statement], cwd=self.space.folder,
+                                   stderr=subprocess.PIPE, text=True, **unprivileged())
+        for _ in range(30):
+            wait_until(lambda: self.sql(f"SELECT count(*) {where}") == "1", 30 * SLOW, f"{statement} waits")
+            if self.sql(state) == "t":
+                break
+            new = self.transaction(f"INSERT INTO {table} SELECT FROM {table} WHERE false").__enter__()
+            old.__exit__()
+            old = new
+        else:
+            raise AssertionError(f"{statement} did not come to where {state}")
+        self.sql(f"SELECT pg_cancel_backend(pid) {where}")
+        assert "canceling statement due to user request" in process.communicate()[1]
+        old.__exit__()
+        assert self.sql(state) == "t"
 
     def transaction(self, text, database="postgres"):
         return Open(self, "BEGIN; " + text, database)
@@ -282,6 +304,19 @@ def test_newer_schema(space):
     place.log.wait_for("HINT:  Use a newer version of the module index_rebuilder.")
 
 
+def test_readme(space):
+    """The README has each parameter, with its default."""
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "modules", "index_rebuilder", "README.md")) as f:
+        told = dict(re.findall(r"^\| `(index_rebuilder\.\w+)` \| `?([^`|]*?)`? \|", f.read(), re.M))
+    told = {name: "" if value == "empty" else value for name, value in told.items()}
+    preload = {"shared_preload_libraries": "index_rebuilder"}
+    shown = [space.postgres(name, settings={**preload, **settings}).start().sql(
+        "SELECT name, setting FROM pg_settings WHERE name LIKE 'index_rebuilder.%' ORDER BY name")
+        for name, settings in (("bare", {}), ("told", told))]
+    assert shown[0] == shown[1]
+    assert sorted(told) == [line.split("|")[0] for line in shown[0].split("\n")]
+
+
 # --- what is done ---------------------------------------------------------------------------------------------------------
 
 REPAIR = {"index_rebuilder.mode": "repair", "index_rebuilder.pause": "10ms", "index_rebuilder.disk_reserve": "1MB"}
@@ -304,33 +339,37 @@ def test_repair(space, where):
     place = Place(space, where, settings=REPAIR)
     make_table(place)
     place.sql("INSERT INTO t VALUES (1, 'again'); CREATE INDEX t_b ON t (b); CREATE TABLE keyed (id int PRIMARY KEY);"
-              " INSERT INTO keyed SELECT generate_series(1, 100); CREATE INDEX fine ON keyed (id);"
+              " INSERT INTO keyed SELECT generate_series(1, 100); CREATE INDEX fine ON keyed (id); CREATE INDEX t_ab ON t (a, b);"
               " CREATE INDEX gone ON keyed (id); CREATE INDEX lonely_ccnew ON keyed (id)")
     place.failed_build('"T a"', "t (a)")
     place.cancelled_reindex("t_b", "t")
-    place.sql(INVALID.format("keyed_pkey") + ";" + INVALID.format("lonely_ccnew") + "; UPDATE pg_index SET indisvalid = false,"
-              " indisready = false, indislive = false WHERE indexrelid = 'gone'::regclass; DELETE FROM t WHERE b = 'again'")
-    kept = place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('fine', 't_b')")
+    place.sql(INVALID.format("keyed_pkey") + ";" + INVALID.format("lonely_ccnew") +
+              "; DELETE FROM t WHERE b = 'again'")
+    # Stopped when it had been swapped with its copy, and when it was not in use any more.
+    place.interrupted("REINDEX INDEX CONCURRENTLY t_ab", "t", "SELECT to_regclass('t_ab_ccold') IS NOT NULL")
+    place.interrupted("DROP INDEX CONCURRENTLY gone", "keyed", "SELECT NOT indislive FROM pg_index WHERE indexrelid = 'gone'::regclass")
+    kept = place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('fine', 't_ab', 't_b')")
     place.start_worker()
     place.wait_finding("lonely_ccnew")
     wait_until(lambda: place.sql("SELECT string_agg(index_name, ',') FROM index_rebuilder.finding") == "lonely_ccnew", 60 * SLOW,
                "all but one are repaired")
-    assert place.indexes("t") == '"T a" true, t_b true'
+    assert place.indexes("t") == '"T a" true, t_ab true, t_b true'
     assert place.indexes("keyed") == "fine true, keyed_pkey true, lonely_ccnew false"
-    assert place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('fine', 't_b')") == kept
+    assert place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('fine', 't_ab', 't_b')") == kept
     assert place.sql("SELECT conindid = 'keyed_pkey'::regclass, convalidated FROM pg_constraint WHERE conname = 'keyed_pkey'") == "t|t"
     assert place.sql("SELECT string_agg(index_name || ' ' || kind || ' ' || statement, E'\\n' ORDER BY index_name COLLATE \"C\")"
                      " FROM index_rebuilder.history WHERE outcome = 'done' AND finished > started").split("\n") == [
         'T a invalid REINDEX INDEX CONCURRENTLY public."T a"', "gone dead DROP INDEX CONCURRENTLY public.gone",
         "keyed_pkey invalid REINDEX INDEX CONCURRENTLY public.keyed_pkey",
+        "t_ab_ccold leftover DROP INDEX CONCURRENTLY public.t_ab_ccold",
         "t_b_ccnew leftover DROP INDEX CONCURRENTLY public.t_b_ccnew"]
-    assert place.sql("SELECT bool_and(size_before >= 8192 AND (size_after > 0) = (statement LIKE 'REINDEX%'))"
-                     " FROM index_rebuilder.history WHERE index_name <> 't_b_ccnew'") == "t"
+    assert place.sql("SELECT bool_and((size_before >= 8192) = (index_name NOT IN ('T a', 't_b_ccnew')) AND (size_after > 0) ="
+                     " (statement LIKE 'REINDEX%')) FROM index_rebuilder.history") == "t"
     place.log.wait_for(r"LOG:  index_rebuilder: index public.keyed_pkey rebuilt in [\d.]+ s: 16 kB before, 16 kB after")
     place.log.wait_for(r"LOG:  index_rebuilder: index public.gone dropped in [\d.]+ s: 16 kB given back")
     place.log.wait_for(r"LOG:  index_rebuilder: REINDEX INDEX CONCURRENTLY public.keyed_pkey \(\d+ MB free in .*/base\)")
     place.looks()
-    assert place.sql("SELECT count(*) FROM index_rebuilder.history") == "4"
+    assert place.sql("SELECT count(*) FROM index_rebuilder.history") == "5"
 
 
 def test_base_before_leftover(space):
@@ -547,3 +586,135 @@ def test_embedded_upstream(space):
     host.sql("CREATE TABLE t (a int); CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
     wait_until(lambda: host.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass") == "t", 60 * SLOW,
                "the index is valid")
+
+
+# --- waste ----------------------------------------------------------------------------------------------------------------
+
+
+def make_waste(place):
+    """Two indexes of one table lose most of their entries; one of another table does not; one is small."""
+    place.sql("CREATE EXTENSION pgstattuple")
+    make_table(place, rows=60000)
+    make_table(place, "u", rows=60000)
+    make_table(place, "s", rows=1000)
+    place.sql("CREATE INDEX t_a ON t (a); CREATE INDEX t_half ON t (a) WITH (fillfactor = 30); CREATE INDEX u_a ON u (a);"
+              " CREATE INDEX s_a ON s (a); DELETE FROM t WHERE a % 20 <> 0; DELETE FROM s WHERE a % 20 <> 0")
+    place.psql_file(["VACUUM t", "VACUUM s"])
+
+
+@WHERE
+def test_bloat(space, where):
+    """With a threshold set, a wasteful index is rebuilt, once; others, and small ones, are left alone. By default all are."""
+    place = Place(space, where, settings={**REPAIR, "index_rebuilder.bloat_min_size": "256kB", "index_rebuilder.bloat_interval": "1s"})
+    make_waste(place)
+    place.sql(INVALID.format("s_a"))
+    before = place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('u_a')")
+    size = int(place.sql("SELECT pg_relation_size('t_a')"))
+    place.start_worker()
+    # Without a threshold only what is invalid is touched.
+    wait_history(place, "s_a invalid REINDEX done")
+    wait_until(lambda: place.valid("s_a") == "t", 30 * SLOW, "the worker has looked")
+    assert place.sql("SELECT count(*) FROM index_rebuilder.bloat") == "0"
+    place.set(mode="report", bloat_threshold="80")
+    for name in ("t_a", "t_half"):
+        kind, action, reason, _ = place.wait_finding(name)
+        assert (kind, action) == ("bloated", "reindex") and int(reason.split()[0]) >= 80, (name, reason)
+    place.log.wait_for(r'WARNING:  index_rebuilder: index public.t_a on table "t" is bloated')
+    assert place.sql("SELECT count(*) FROM index_rebuilder.history") == "1"
+    place.set(mode="repair")
+    wait_until(lambda: place.sql("SELECT count(*) FROM index_rebuilder.history WHERE kind = 'bloated' AND outcome = 'done'") == "2",
+               60 * SLOW, "both are rebuilt")
+    assert int(place.sql("SELECT pg_relation_size('t_a')")) < size / 5
+    assert place.sql("SELECT size_before, size_after < size_before / 5 FROM index_rebuilder.history WHERE index_name = 't_a'") == f"{size}|t"
+    wait_until(lambda: place.sql("SELECT count(*) FROM index_rebuilder.finding") == "0", 30 * SLOW, "nothing is found any more")
+    assert place.sql("SELECT string_agg(oid::text, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('u_a')") == before
+    assert place.sql("SELECT round(wasted) < 5 FROM index_rebuilder.bloat WHERE indexrelid = 'u_a'::regclass") == "t"
+    # However much of it is wasted again, an index rests before it is rebuilt for that once more.
+    place.sql("INSERT INTO index_rebuilder.bloat SELECT oid, 't'::regclass, now() + interval '1 hour', 1000000, 99 FROM pg_class"
+              " WHERE relname = 't_a' ON CONFLICT (indexrelid) DO UPDATE SET wasted = 99, size = 1000000, measured = excluded.measured")
+    place.sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 's_a'::regclass")
+    wait_until(lambda: place.valid("s_a") == "t", 60 * SLOW, "another one is repaired")
+    assert place.sql("SELECT count(*) FROM index_rebuilder.history WHERE index_name = 't_a'") == "1"
+    place.set(bloat_rest="0")
+    wait_until(lambda: place.sql("SELECT count(*) FROM index_rebuilder.history WHERE index_name = 't_a' AND outcome = 'done'") != "1",
+               60 * SLOW, "it is rebuilt again")
+
+
+def test_bloat_without_extension(space):
+    """Without pgstattuple the log says so once; a role that may not run it is told what is refused."""
+    place = Place(space, "host", role="rebuilder", settings={"index_rebuilder.bloat_threshold": "50", "index_rebuilder.bloat_min_size": "0"})
+    make_table(place)
+    place.sql("CREATE ROLE rebuilder LOGIN; CREATE SCHEMA index_rebuilder AUTHORIZATION rebuilder; CREATE INDEX t_a ON t (a);"
+              " ALTER TABLE t OWNER TO rebuilder; CREATE TABLE w (a int); ALTER TABLE w OWNER TO rebuilder; CREATE INDEX w_a ON w (a);"
+              + INVALID.format("w_a"))
+    place.start_worker()
+    place.log.wait_for(r"WARNING:  index_rebuilder: extension pgstattuple is not in this database")
+    place.wait_finding("w_a")
+    place.looks(3)
+    assert place.log.count("pgstattuple is not in this database") == 1
+    place.sql("CREATE EXTENSION pgstattuple")
+    place.log.wait_for(r"WARNING:  permission denied for function pgstatindex")
+    place.looks()
+    place.sql("GRANT pg_stat_scan_tables TO rebuilder")
+    wait_until(lambda: place.sql("SELECT wasted FROM index_rebuilder.bloat WHERE indexrelid = 't_a'::regclass") != "", 60 * SLOW,
+               "it is measured")
+
+
+def test_upgrade(space):
+    """A schema of an older version is brought up to date, with what it remembers."""
+    place = Place(space, "host", settings={"index_rebuilder.min_age": "1d"})
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
+    place.start_worker()
+    place.wait_finding("t_a")
+    place.stop_worker()
+    place.sql("DROP TABLE index_rebuilder.bloat; DROP INDEX index_rebuilder.history_bloated;"
+              " UPDATE index_rebuilder.version SET version = 1; UPDATE index_rebuilder.finding SET first_seen = '2020-01-01'")
+    place.start_worker()
+    place.log.wait_for("index_rebuilder: schema brought from version 1 to 2")
+    assert place.wait_finding("t_a", "waiting IS NULL")[1] == "reindex"
+
+
+def test_one_at_a_time(space):
+    """While the worker of one database repairs, the one of another database waits for its turn; so does a worker of another host
+    in the same database."""
+    settings = {**REPAIR, "index_rebuilder.databases": "postgres, shop", "index_rebuilder.lock_timeout": "0"}
+    place = Place(space, "host", settings=settings)
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a);" + INVALID.format("t_a"))
+    place.sql("CREATE DATABASE shop")
+    second = space.host("second", upstream=place.server.conninfo(), settings={
+        "shared_preload_libraries": "index_rebuilder", **SETTINGS, **REPAIR, "log_min_messages": "debug1"})
+    with place.transaction("INSERT INTO t VALUES (0, 'open')"):
+        place.start_worker()
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'index_rebuilder' AND state = 'active'"
+        wait_until(lambda: place.sql(busy) == "1", 60 * SLOW, "the rebuild waits for the open transaction")
+        place.sql("CREATE TABLE s (a int); CREATE INDEX s_a ON s (a);" + INVALID.format("s_a"), "shop")
+        place.sql("CREATE TABLE v (a int); CREATE INDEX v_a ON v (a);" + INVALID.format("v_a"))
+        second.start()
+        second.log.wait_for(r"DEBUG:  index_rebuilder: another worker repairs in this database", 60 * SLOW)
+        wait_until(lambda: place.sql("SELECT to_regclass('index_rebuilder.finding')", "shop"), 30 * SLOW, "the schema is there")
+        wait_until(lambda: place.sql("SELECT index_name FROM index_rebuilder.finding WHERE last_seen > first_seen", "shop") == "s_a",
+                   30 * SLOW, "the other worker has looked twice")
+        assert place.sql("SELECT count(*) FROM index_rebuilder.history", "shop") == "0"
+        assert place.sql("SELECT index_name, outcome FROM index_rebuilder.history") == "t_a|running"
+    wait_until(lambda: place.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 's_a'::regclass", "shop") == "t", 60 * SLOW,
+               "the other one has its turn")
+    wait_until(lambda: place.valid("v_a") == "t" and place.valid("t_a") == "t", 60 * SLOW, "all are valid")
+
+
+def test_toast(space):
+    """What a REINDEX TABLE CONCURRENTLY leaves of the table's TOAST index is dropped."""
+    place = Place(space, "host", settings=REPAIR)
+    make_table(place)
+    place.sql("CREATE INDEX t_a ON t (a)")
+    with place.transaction("INSERT INTO t SELECT FROM t WHERE false"):
+        result = place.psql_file(["SET lock_timeout = '100ms'", "REINDEX TABLE CONCURRENTLY t"], check=False)
+        assert "canceling statement due to lock timeout" in result.stderr
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    assert place.sql(invalid) == "2"
+    place.start_worker()
+    wait_until(lambda: place.sql(invalid) == "0", 60 * SLOW, "both leftovers are gone")
+    assert place.indexes("t") == "t_a true"
+    assert place.sql("SELECT string_agg(DISTINCT schema_name || ' ' || split_part(statement, ' ', 1), ', ') FROM index_rebuilder.history") == \
+        "pg_toast DROP, public DROP"
