@@ -1,0 +1,223 @@
+"""The worker idle_terminator, in a real server and in a host beside one: real sessions that are idle are ended when a rule
+says so, and whatever must be left alone is left alone; with no more rights than it needs."""
+
+import json
+import subprocess
+
+import pytest
+
+from harness import BINDIR, SLOW, free_port, unprivileged, wait_until
+
+SETTINGS = {"idle_terminator.interval": "1s", "idle_terminator.dry_run": "off"}
+ALL = "INSERT INTO idle_terminator.rule (idle_limit) VALUES ('1 second')"
+
+
+class Session:
+    """A client's session that stays: psql, told what to run through a pipe. Known by its application name."""
+
+    def __init__(self, place, name, user="app", database="postgres", more="", run=None):
+        self.place, self.name = place, name
+        conninfo = f"{place.server.conninfo(database, user)} application_name='{name}' {more}"
+        self.process = subprocess.Popen([f"{BINDIR}/psql", "-X", "-A", "-t", "-q", "-d", conninfo], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **unprivileged())
+        place.sessions.append(self)
+        self.say("SELECT pg_backend_pid();" if "replication=true" not in more else "IDENTIFY_SYSTEM;")
+        answer = self.process.stdout.readline().strip()
+        self.pid = int(answer) if answer.isdigit() else int(self.place.sql(
+            f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}'"))
+        if run:
+            self.say(run)
+
+    def say(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def is_there(self):
+        return self.place.sql(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {self.pid}") == "1"
+
+    def wait_state(self, state):
+        wait_until(lambda: self.place.sql(f"SELECT state FROM pg_stat_activity WHERE pid = {self.pid}") == state, None,
+                   f"session {self.name} is {state}")
+        return self
+
+    def wait_gone(self):
+        wait_until(lambda: not self.is_there(), 30 * SLOW, f"session {self.name} is ended")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Place:
+    """A server, and the worker: in that server, or in a host beside it."""
+
+    def __init__(self, space, where, settings=None, server_settings=None, role="postgres"):
+        settings = {**SETTINGS, **(settings or {})}
+        if role != "postgres":
+            settings["idle_terminator.role"] = role
+        self.space, self.where, self.settings, self.role, self.host = space, where, settings, role, None
+        self.sessions = []
+        self.server = space.postgres("server", settings=server_settings)
+        if server_settings and "port" in server_settings:
+            self.server.port = server_settings["port"]
+        self.server.start()
+        self.sql("CREATE ROLE app LOGIN")
+
+    def start_worker(self):
+        if self.where == "host":
+            self.host = self.space.host(upstream=self.server.conninfo(user=self.role), settings={
+                "shared_preload_libraries": "idle_terminator", **self.settings}).start()
+        else:
+            self.server.stop()
+            self.server.write_settings(shared_preload_libraries="idle_terminator", **self.settings)
+            self.server.start()
+        wait_until(lambda: self.sql("SELECT to_regclass('idle_terminator.version') IS NOT NULL") == "t"
+                   and self.sql("SELECT version FROM idle_terminator.version") == "2", 30 * SLOW, "the schema is there")
+        return self
+
+    def daemon(self):
+        return self.host or self.server
+
+    def change(self, **settings):
+        self.daemon().write_settings(**{f"idle_terminator.{k}": v for k, v in settings.items()})
+        self.daemon().reload()
+
+    def sql(self, text, database="postgres"):
+        return self.server.sql(text, database)
+
+    def session(self, name, *arguments, **options):
+        return Session(self, name, *arguments, **options)
+
+    def audit(self, name):
+        """The outcomes noted for sessions of this name, oldest first."""
+        return self.sql(f"SELECT string_agg(outcome, ',' ORDER BY id) FROM idle_terminator.audit WHERE application = '{name}'")
+
+    def wait_audit(self, name, outcome):
+        wait_until(lambda: self.audit(name) == outcome, 30 * SLOW, f"outcome {outcome} for session {name}")
+
+    def close(self):
+        for session in self.sessions:
+            session.close()
+
+
+@pytest.fixture
+def place(space):
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Place(space, *arguments, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+WHERE = pytest.mark.parametrize("where", ["server", "host"])
+
+
+@WHERE
+def test_dry_run(place, where):
+    """As delivered it ends nothing: each idle stretch is noted once, in the log and in the audit."""
+    place = place(where, settings={"idle_terminator.dry_run": None})
+    place.start_worker()
+    place.daemon().log.wait_for(r"LOG:  idle_terminator: dry run, no session is ended")
+    place.daemon().log.wait_for(r"WARNING:  idle_terminator: there is no rule by which a session would be ended")
+    one, two = place.session("one"), place.session("two", run="BEGIN;")
+    place.sql(ALL)
+    place.wait_audit("one", "dry run")
+    place.wait_audit("two", "dry run")
+    place.daemon().log.wait_for(rf'LOG:  idle_terminator: dry run, would end pid {two.pid} \(role app, database postgres,'
+                                r" application 'two', idle in transaction since .*\) by rule 1")
+    one.say("SELECT 1;")
+    place.wait_audit("one", "dry run,dry run")
+    assert place.audit("two") == "dry run"
+    assert one.is_there() and two.is_there()
+    assert place.sql("SELECT state, rule_id, idle_limit, role, database, address IS NULL FROM idle_terminator.audit WHERE"
+                     " application = 'two'") == "idle in transaction|1|00:00:01|app|postgres|t"
+
+
+@WHERE
+def test_ends_and_leaves_alone(place, where):
+    """Idle, idle in transaction and in an aborted one are ended. An active session, a superuser's, a replication
+    connection's, those of protected names and those no rule is for are left alone."""
+    place = place(where, settings={
+        "idle_terminator.protected_roles": 'boss, "no, body"', "idle_terminator.protected_databases": "vault",
+        "idle_terminator.protected_applications": "safe%"})
+    place.sql('CREATE ROLE boss LOGIN; CREATE ROLE "no, body"; CREATE ROLE sender LOGIN REPLICATION; CREATE ROLE other LOGIN')
+    place.sql("CREATE DATABASE vault")
+    place.start_worker()
+    kept = [place.session("active", run="SELECT pg_sleep(3600);").wait_state("active"),
+            place.session("super", user="postgres"), place.session("super in transaction", user="postgres", run="BEGIN;"),
+            place.session("walsender", user="sender", more="replication=true"),
+            place.session("logical walsender", user="sender", more="replication=database"),
+            place.session("of a protected role", user="boss"), place.session("of a protected database", database="vault"),
+            place.session("safe application"), place.session("without a rule", user="other")]
+    ended = [place.session("idle"), place.session("open", run="BEGIN;"), place.session("failed", run="BEGIN; SELECT 1/0;"),
+             place.session("sender as a client", user="sender")]
+    place.sql("INSERT INTO idle_terminator.rule (role, idle_limit) VALUES ('app', '1 second'), ('postgres', '1 second'),"
+              " ('sender', '1 second'), ('boss', '1 second')")
+    for session in ended:
+        session.wait_gone()
+        place.wait_audit(session.name, "ended")
+    place.daemon().log.wait_for(rf"LOG:  idle_terminator: ended pid {ended[0].pid} \(role app, database postgres, application"
+                                r" 'idle', idle since .*\) by rule 1")
+    # Rounds in which they could have been ended: another session came after them and is ended.
+    place.session("later").wait_gone()
+    assert [session.name for session in kept if not session.is_there()] == []
+    assert place.sql("SELECT string_agg(DISTINCT application, ',' ORDER BY application) FROM idle_terminator.audit") == \
+        "failed,idle,later,open,sender as a client"
+    kept[0].place.sql(f"SELECT pg_cancel_backend({kept[0].pid})")
+    kept[0].wait_gone()
+
+
+def test_rules(place):
+    """The most specific rule wins: by role, database, address with the longer prefix, application, state; then the
+    smaller limit, then the first. A rule without a limit exempts."""
+    port = free_port()
+    place = place("server", settings={"idle_terminator.dry_run": "on"},
+                  server_settings={"listen_addresses": "127.0.0.1", "port": port})
+    place.sql("CREATE DATABASE shop")
+    place.start_worker()
+    near = place.session("near", database="shop", more="host=127.0.0.1")
+    place.session("local", run="BEGIN;").wait_state("idle in transaction")
+    place.session("failed", run="BEGIN; SELECT 1/0;").wait_state("idle in transaction (aborted)")
+
+    def winner(name, *rules):
+        place.sql("TRUNCATE idle_terminator.rule RESTART IDENTITY; INSERT INTO idle_terminator.rule"
+                  " (role, database, address, application, state, idle_limit) VALUES " + ", ".join(rules))
+        return place.sql(f"SELECT coalesce(rule_id::text, 'none') FROM idle_terminator.session WHERE application = '{name}'")
+
+    role, base, wide, narrow = ("('app', NULL, NULL, NULL, NULL, '9 h')", "(NULL, 'shop', NULL, NULL, NULL, '9 h')",
+                                "(NULL, NULL, '127.0.0.0/8', NULL, NULL, '9 h')", "(NULL, NULL, '127.0.0.1', NULL, NULL, '9 h')")
+    application, state, rest = ("(NULL, NULL, NULL, 'ne_r', NULL, '9 h')", "(NULL, NULL, NULL, NULL, 'idle', '9 h')",
+                                "(NULL, NULL, NULL, NULL, NULL, '1 h')")
+    order = [rest, state, application, wide, narrow, base, role]
+    assert place.sql(f"SELECT host(client_addr) FROM pg_stat_activity WHERE pid = {near.pid}") == "127.0.0.1"
+    for length in range(1, len(order) + 1):
+        assert winner("near", *order[:length]) == str(length)
+        assert winner("near", *reversed(order[:length])) == "1"
+    assert winner("local", base, wide, application, state) == "none"
+    assert winner("local", "(NULL, NULL, NULL, NULL, NULL, '2 h')", rest) == "2"
+    assert winner("local", rest, rest) == "1"
+    assert winner("local", "(NULL, NULL, NULL, NULL, NULL, NULL)", rest) == "2"
+    assert winner("local", rest, "('app', NULL, NULL, NULL, NULL, NULL)") == "2"
+    in_transaction, aborted = ("(NULL, NULL, NULL, NULL, 'idle in transaction', '9 h')",
+                               "(NULL, NULL, NULL, NULL, 'idle in transaction (aborted)', '10 h')")
+    assert winner("failed", state, in_transaction) == "2"
+    assert winner("failed", in_transaction, aborted) == "2"
+    assert winner("local", aborted, in_transaction) == "2"
+    # And the worker goes by it: with an exempting rule for the role nothing happens, without it something does.
+    winner("local", "(NULL, NULL, NULL, NULL, NULL, '1 s')", "('app', NULL, NULL, NULL, NULL, NULL)")
+    other = place.session("other", user="postgres")
+    place.sql("CREATE ROLE someone LOGIN")
+    place.session("someone", user="someone")
+    place.wait_audit("someone", "dry run")
+    assert other.is_there() and place.audit("local") == ""
+    place.sql("UPDATE idle_terminator.rule SET enabled = false WHERE role = 'app'")
+    place.wait_audit("local", "dry run")
+    for bad in ("(address) VALUES ('10.1.2.3/8')", "(state) VALUES ('active')", "(idle_limit) VALUES ('-1 s')",
+                "(application) VALUES ('x\\')", "(floor) VALUES (-1)"):
+        with pytest.raises(AssertionError, match="ERROR"):
+            place.sql(f"INSERT INTO idle_terminator.rule {bad}")
