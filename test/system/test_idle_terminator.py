@@ -2,6 +2,7 @@
 says so, and whatever must be left alone is left alone; with no more rights than it needs."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -95,6 +96,14 @@ class Place:
 
     def wait_audit(self, name, outcome):
         wait_until(lambda: self.audit(name) == outcome, 30 * SLOW, f"outcome {outcome} for session {name}")
+
+    def wait_rounds(self):
+        """Until the worker has looked at the sessions at least once more: a round is a second after the one before."""
+        last = ("SELECT query_start {} FROM pg_stat_activity WHERE 'idle_terminator' IN (backend_type, application_name)"
+                " AND query LIKE '/* idle_terminator */%'" if self.where == "server" else
+                "SELECT query_start {} FROM pg_stat_activity WHERE application_name = 'idle_terminator'")
+        before = wait_until(lambda: self.sql(last.format("")), None, "the worker is there")
+        wait_until(lambda: self.sql(last.format(f"> timestamptz '{before}' + interval '2 seconds'")) == "t", 30 * SLOW, "rounds go by")
 
     def close(self):
         for session in self.sessions:
@@ -221,3 +230,139 @@ def test_rules(place):
                 "(application) VALUES ('x\\')", "(floor) VALUES (-1)"):
         with pytest.raises(AssertionError, match="ERROR"):
             place.sql(f"INSERT INTO idle_terminator.rule {bad}")
+
+
+@WHERE
+def test_what_happens_in_between(place, where):
+    """Between the decision and the end a session begins to work, or has worked, or leaves, or its pool shrinks, or its role
+    becomes a superuser: the look in the statement that would end it notices. The worker is held by a lock at the very
+    moment between the two."""
+    place = place(where)
+    place.start_worker()
+    place.sql("CREATE ROLE rising LOGIN; CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$"
+              " BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;"
+              " CREATE TRIGGER hold BEFORE INSERT ON idle_terminator.audit FOR EACH STATEMENT EXECUTE FUNCTION public.hold()")
+    holder = place.session("holder", user="postgres", run="SELECT pg_advisory_lock(42);")
+    wait_until(lambda: place.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND granted") == "1")
+    works, worked, leaves, stays = (place.session(name) for name in ("works", "worked", "leaves", "stays"))
+    rises = place.session("rises", user="rising")
+    first, second, third = (place.session("pool") for _ in range(3))
+    place.sql("INSERT INTO idle_terminator.rule (application, idle_limit, floor) VALUES ('pool', '1 ms', 1), (NULL, '1 ms', 0)")
+    wait_until(lambda: place.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted") == "1",
+               30 * SLOW, "the worker has decided")
+    works.say("SELECT pg_sleep(3600);")
+    works.wait_state("active")
+    since = f"SELECT state_change FROM pg_stat_activity WHERE pid = {worked.pid} AND state = 'idle'"
+    before = place.sql(since)
+    worked.say("SELECT 1;")
+    wait_until(lambda: place.sql(since) not in ("", before), None, "it has worked")
+    for session in (leaves, third):
+        session.process.stdin.close()
+        session.wait_gone()
+    place.sql("ALTER ROLE rising SUPERUSER")
+    holder.say("SELECT pg_advisory_unlock(42);")
+    place.wait_audit("stays", "ended")
+    place.wait_audit("leaves", "gone")
+    place.wait_audit("works", "changed")
+    place.wait_audit("worked", "changed,ended")
+    place.wait_audit("rises", "protected")
+    place.wait_audit("pool", "floor,ended")
+    place.wait_rounds()
+    assert [s.is_there() for s in (works, rises, first, second)] == [True, True, True, False]
+    assert place.audit("pool") == "floor,ended" and place.audit("works") == "changed"
+    place.sql(f"SELECT pg_cancel_backend({works.pid})")
+    stays.wait_gone()
+
+
+@WHERE
+def test_floor(place, where):
+    """Each pool keeps its floor, active sessions counted; a rule's own floor goes before the parameter."""
+    place = place(where, settings={"idle_terminator.floor": "2"})
+    place.start_worker()
+    busy = place.session("web", run="SELECT pg_sleep(3600);").wait_state("active")
+    web = [place.session("web") for _ in range(4)]
+    batch = [place.session("batch") for _ in range(2)]
+    place.sql("INSERT INTO idle_terminator.rule (application, idle_limit, floor) VALUES (NULL, '1 second', NULL), ('batch', '1 second', 0)")
+    for session in batch + web[:3]:
+        session.wait_gone()
+    place.session("batch").wait_gone()
+    place.wait_rounds()
+    assert web[3].is_there() and busy.is_there()
+    assert place.audit("web") == "ended,ended,ended"
+    place.sql(f"SELECT pg_cancel_backend({busy.pid})")
+
+
+@WHERE
+def test_rate(place, where):
+    """No more are ended in a minute than the rate says; the others are ended in the next."""
+    place = place(where, settings={"idle_terminator.rate": "2"})
+    place.start_worker()
+    sessions = [place.session(f"s{n}") for n in range(5)]
+    place.sql(ALL)
+    for n, gone in ((0, 2), (1, 4)):
+        wait_until(lambda: sum(not s.is_there() for s in sessions) == gone, 30 * SLOW, "as many as the rate says are ended")
+        place.wait_rounds()
+        assert [s.is_there() for s in sessions] == [False] * gone + [True] * (5 - gone)
+        # A minute later.
+        place.sql("UPDATE idle_terminator.audit SET at = at - interval '1 minute'")
+    sessions[4].wait_gone()
+
+
+@WHERE
+def test_warning(place, where):
+    """A session is named on the channel first, and is ended when the time since is over; one that works meanwhile is warned
+    anew."""
+    place = place(where, settings={"idle_terminator.warning": "2s", "idle_terminator.channel": "watch"})
+    place.start_worker()
+    listener = place.session("listener", user="postgres", run="LISTEN watch;")
+    warned, wakes, unwarned = (place.session(name) for name in ("warned", "wakes", "unwarned"))
+    place.sql("INSERT INTO idle_terminator.rule (application, idle_limit, warning) VALUES (NULL, '1 second', NULL),"
+              " ('wakes', '1 second', '1 hour'), ('unwarned', '1 second', '0')")
+    payloads = []
+
+    def heard(name, count):
+        listener.say("SELECT 'polled';")
+        while (line := listener.process.stdout.readline().strip()) != "polled":
+            found = re.match(r'Asynchronous notification "watch" with payload "(.*)" received from', line)
+            if found:
+                payloads.append(json.loads(found[1]))
+        mine = [p for p in payloads if p["application"] == name]
+        return mine if len(mine) == count else None
+
+    first, = wait_until(lambda: heard("wakes", 1), 30 * SLOW, "it is warned")
+    wakes.say("SELECT 1;")
+    again = wait_until(lambda: heard("wakes", 2), 30 * SLOW, "it is warned anew")[1]
+    assert first["idle_since"] < again["idle_since"] and first["backend_start"] == again["backend_start"]
+    for session in (warned, unwarned):
+        session.wait_gone()
+        place.wait_audit(session.name, "ended")
+    place.wait_rounds()
+    told, = [p for p in payloads if p["application"] == "warned"] or wait_until(lambda: heard("warned", 1))
+    assert told == {"pid": warned.pid, "backend_start": told["backend_start"], "role": "app", "database": "postgres",
+                    "application": "warned", "state": "idle", "idle_since": told["idle_since"], "ends_at": told["ends_at"], "rule": 1}
+    assert place.sql("SELECT at - warned_at >= interval '2 seconds', backend_start = $$" + told["backend_start"] + "$$, state_change = $$"
+                     + told["idle_since"] + "$$, at >= $$" + told["ends_at"] + "$$ FROM idle_terminator.audit WHERE application = 'warned'"
+                     ) == "t|t|t|t"
+    assert place.sql("SELECT warned_at IS NULL FROM idle_terminator.audit WHERE application = 'unwarned'") == "t"
+    assert wakes.is_there() and [p for p in payloads if p["application"] == "unwarned"] == []
+    assert place.sql("SELECT string_agg(pid::text, ',') FROM idle_terminator.warned") == str(wakes.pid)
+
+
+@WHERE
+def test_vacuum_holders_first(place, where):
+    """What holds back vacuum is ended before what is only idle for longer, the furthest back first."""
+    place = place(where)
+    place.start_worker()
+    place.session("longest")
+    place.session("in transaction only", run="BEGIN;")
+    place.session("snapshot", run="BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;").wait_state("idle in transaction")
+    for _ in range(3):
+        place.sql("SELECT txid_current()")
+    place.session("writer", run="BEGIN; SELECT txid_current();").wait_state("idle in transaction")
+    place.sql("SELECT txid_current()")
+    place.sql("INSERT INTO idle_terminator.rule (idle_limit) VALUES ('1 ms')")
+    for name in ("snapshot", "writer", "longest", "in transaction only"):
+        place.wait_audit(name, "ended")
+    assert place.sql("SELECT string_agg(application, ',' ORDER BY id) FROM idle_terminator.audit") == \
+        "snapshot,writer,longest,in transaction only"
+    assert place.sql("SELECT array_agg(vacuum_age > 0 ORDER BY id) FROM idle_terminator.audit") == "{t,t,NULL,NULL}"
