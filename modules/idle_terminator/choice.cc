@@ -38,20 +38,17 @@ void settle(bgworker::transaction& tx) {
              " AND a.backend_start = w.backend_start AND a.state_change = w.state_change)");
 }
 
-void warn(bgworker::transaction& tx, const session& whom, std::chrono::microseconds grace,
-          const std::string& channel) {
+void warn(bgworker::transaction& tx, const std::vector<int>& pids, const settings& s) {
   tx.execute(
       OWN
-      "INSERT INTO idle_terminator.warned VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT (pid,"
-      " backend_start) DO UPDATE SET state_change = excluded.state_change, warned_at = excluded.warned_at",
-      whom.pid, whom.backend_start, whom.state_change);
-  tx.execute(
-      OWN
-      "SELECT pg_notify($1, json_build_object('pid', s.pid, 'backend_start', s.backend_start, 'role', s.role,"
-      " 'database', s.database, 'application', s.application, 'state', s.state, 'idle_since', s.state_change,"
-      " 'ends_at', greatest(s.due_at, clock_timestamp() + $4), 'rule', s.rule_id)::text)"
-      " FROM idle_terminator.session s WHERE s.pid = $2 AND s.backend_start = $3",
-      channel, whom.pid, whom.backend_start, grace);
+      "WITH named AS MATERIALIZED (SELECT s.*, clock_timestamp() AS warned_at FROM idle_terminator.session s"
+      " WHERE s.pid = ANY ($1)), kept AS (INSERT INTO idle_terminator.warned SELECT pid, backend_start,"
+      " state_change, warned_at FROM named ON CONFLICT (pid, backend_start) DO UPDATE SET state_change ="
+      " excluded.state_change, warned_at = excluded.warned_at)"
+      " SELECT pg_notify($2, json_build_object('pid', pid, 'backend_start', backend_start, 'role', role,"
+      " 'database', database, 'application', application, 'state', state, 'idle_since', state_change,"
+      " 'ends_at', greatest(due_at, warned_at + coalesce(warning, $3)), 'rule', rule_id)::text) FROM named",
+      pids, s.channel, s.warning);
 }
 
 }  // namespace
@@ -103,31 +100,39 @@ std::vector<intention> choose(const settings& s) {
     if (s.dry_run && noted) --place;
   }
   std::vector<intention> chosen;
+  std::vector<int> to_warn, to_end;
   for (auto [pid, backend_start, state, state_change, pool, size, floor, due, grace, warned, waited, noted,
              about] : found) {
     if (s.dry_run && noted) continue;
     auto& place = remaining[pool];
     if (place - 1 < floor) continue;
     --place;
-    const session whom{pid, backend_start, state, state_change};
     if (grace.count() > 0 && !warned) {
-      warn(tx, whom, grace, s.channel);
-      bgworker::log(bgworker::level::debug1, "idle_terminator: warned of the end of {}", about);
-      continue;
+      to_warn.push_back(pid);
+      bgworker::log(bgworker::level::debug1, "idle_terminator: warns of the end of {}", about);
+    } else if (due && (grace.count() == 0 || waited) && left > 0) {
+      --left;
+      to_end.push_back(pid);
+      chosen.push_back({0, {pid, backend_start, state, state_change}, floor, about});
     }
-    if (!due || (grace.count() > 0 && !waited) || left <= 0) continue;
-    --left;
-    const auto audit = tx.value<std::int64_t>(
+  }
+  if (!to_warn.empty()) warn(tx, to_warn, s);
+  if (!to_end.empty()) {
+    auto rows = tx.query<int, std::int64_t>(
         OWN
         "INSERT INTO idle_terminator.audit (pid, backend_start, role, database, application, address, state,"
         " state_change, vacuum_age, warned_at, rule_id, idle_limit, outcome) SELECT s.pid, s.backend_start, "
         "s.role,"
         " s.database, s.application, s.address, s.state, s.state_change, s.vacuum_age, v.warned_at, s.rule_id,"
-        " s.idle_limit, CASE WHEN $3 THEN 'dry run' ELSE 'intended' END FROM idle_terminator.session s"
-        " LEFT JOIN idle_terminator.warned v ON v.pid = s.pid AND v.backend_start = s.backend_start AND"
-        " v.state_change = s.state_change WHERE s.pid = $1 AND s.backend_start = $2 RETURNING id",
-        pid, backend_start, s.dry_run);
-    chosen.push_back({audit, whom, floor, about});
+        " s.idle_limit, CASE WHEN $2 THEN 'dry run' ELSE 'intended' END FROM unnest($1) WITH ORDINALITY AS c "
+        "(pid, place)"
+        " JOIN idle_terminator.session s USING (pid) LEFT JOIN idle_terminator.warned v ON v.pid = s.pid"
+        " AND v.backend_start = s.backend_start AND v.state_change = s.state_change ORDER BY c.place RETURNING "
+        "pid, id",
+        to_end, s.dry_run);
+    std::map<int, std::int64_t> audit;
+    for (auto [pid, id] : rows) audit[pid] = id;
+    for (intention& i : chosen) i.audit = audit.at(i.whom.pid);
   }
   tx.commit();
   if (s.dry_run) {

@@ -31,10 +31,13 @@ void end(const intention& i) {
         " same AS MATERIALIZED (SELECT * FROM there WHERE state = $3 AND state_change = $4),"
         " ordinary AS MATERIALIZED (SELECT s.* FROM same s JOIN pg_roles r ON r.oid = s.usesysid AND NOT "
         "r.rolsuper),"
-        // The session itself is no longer counted: it is about to be ended.
-        " still AS MATERIALIZED (SELECT o.pid FROM ordinary o WHERE $5 = 0 OR (SELECT count(*) FROM"
-        " idle_terminator.session p WHERE p.usesysid = o.usesysid AND p.database = o.datname"
-        " AND p.application = o.application_name AND p.pid <> o.pid AND NOT p.ending) >= $5)"
+        // The session itself is no longer counted, nor what was told to end a moment ago and still is there.
+        " still AS MATERIALIZED (SELECT o.pid FROM ordinary o WHERE $5 = 0 OR (SELECT count(*) FROM "
+        "pg_stat_activity p"
+        " WHERE p.backend_type = 'client backend' AND p.usesysid = o.usesysid AND p.datid = o.datid"
+        " AND p.application_name = o.application_name AND p.pid <> o.pid AND NOT EXISTS (SELECT FROM"
+        " idle_terminator.audit t WHERE t.pid = p.pid AND t.backend_start = p.backend_start"
+        " AND t.outcome IN ('intended', 'signalled') AND t.at > now() - interval '1 minute')) >= $5)"
         " SELECT CASE WHEN NOT EXISTS (SELECT FROM there) THEN 'gone' WHEN NOT EXISTS (SELECT FROM same) THEN "
         "'changed'"
         " WHEN NOT EXISTS (SELECT FROM ordinary) THEN 'protected' WHEN NOT EXISTS (SELECT FROM still) THEN "
@@ -44,9 +47,9 @@ void end(const intention& i) {
     note(tx, i, outcome, {});
     tx.commit();
     if (outcome == "signalled")
-      bgworker::log("idle_terminator: ended {}", i.about);
+      bgworker::log("idle_terminator: ends {}", i.about);
     else
-      bgworker::log(bgworker::level::debug1, "idle_terminator: did not end {}: {}", i.about, outcome);
+      bgworker::log(bgworker::level::debug1, "idle_terminator: does not end {}: {}", i.about, outcome);
   } catch (const bgworker::error& e) {
     // 42501: it may not be ended by this role. Anything else is not about the session, and nothing is known
     // then.

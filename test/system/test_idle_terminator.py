@@ -170,7 +170,7 @@ def test_ends_and_leaves_alone(place, where):
     for session in ended:
         session.wait_gone()
         place.wait_audit(session.name, "ended")
-    place.daemon().log.wait_for(rf"LOG:  idle_terminator: ended pid {ended[0].pid} \(role app, database postgres, application"
+    place.daemon().log.wait_for(rf"LOG:  idle_terminator: ends pid {ended[0].pid} \(role app, database postgres, application"
                                 r" 'idle', idle since .*\) by rule 1")
     # Rounds in which they could have been ended: another session came after them and is ended.
     place.session("later").wait_gone()
@@ -366,3 +366,153 @@ def test_vacuum_holders_first(place, where):
     assert place.sql("SELECT string_agg(application, ',' ORDER BY id) FROM idle_terminator.audit") == \
         "snapshot,writer,longest,in transaction only"
     assert place.sql("SELECT array_agg(vacuum_age > 0 ORDER BY id) FROM idle_terminator.audit") == "{t,t,NULL,NULL}"
+
+
+@WHERE
+def test_least_privilege(place, where):
+    """The role of the README: no superuser, a schema of its own, pg_signal_backend to end and pg_read_all_stats to see. Its
+    own sessions and a superuser's are left alone."""
+    place = place(where, role="ender")
+    place.sql("CREATE ROLE ender LOGIN; GRANT pg_signal_backend, pg_read_all_stats TO ender;"
+              " CREATE SCHEMA idle_terminator AUTHORIZATION ender; CREATE ROLE other LOGIN")
+    place.start_worker()
+    place.sql(ALL)
+    kept = [place.session("super", user="postgres"), place.session("own", user="ender")]
+    for session in (place.session("one"), place.session("two", user="other", run="BEGIN;")):
+        session.wait_gone()
+        place.wait_audit(session.name, "ended")
+    place.wait_rounds()
+    assert all(session.is_there() for session in kept)
+    assert place.sql("SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'idle_terminator'::regnamespace") == "ender"
+    assert place.sql("SELECT rolsuper FROM pg_roles WHERE rolname = 'ender'") == "f"
+    assert place.daemon().log.count("is hidden|may not be ended|may not end") == 0
+
+
+@WHERE
+def test_with_pg_signal_backend_alone(place, where):
+    """What the server shows to such a role is not enough to judge a session by, unless it is a member of the session's role.
+    Those are ended, the others are left alone, and the log says what to grant; after that they are ended too."""
+    place = place(where, role="ender")
+    place.sql("CREATE ROLE ender LOGIN; GRANT pg_signal_backend TO ender; CREATE SCHEMA idle_terminator AUTHORIZATION ender;"
+              " CREATE ROLE friend LOGIN; GRANT friend TO ender")
+    place.start_worker()
+    place.session("super", user="postgres")
+    hidden, seen = place.session("hidden"), place.session("seen", user="friend")
+
+    def shown(pid):
+        return place.space.psql(place.server.conninfo(user="ender"), "SELECT usename, application_name, backend_type IS NULL,"
+                                " backend_start IS NULL, state IS NULL, state_change IS NULL, client_addr IS NULL"
+                                f" FROM pg_stat_activity WHERE pid = {pid}")
+    assert shown(hidden.pid) == "app|hidden|t|t|t|t|t"
+    assert shown(seen.pid) == "friend|seen|f|f|f|f|t"
+    place.sql(ALL)
+    log = place.daemon().log
+    log.wait_for(r"WARNING:  idle_terminator: the state of sessions of these roles is hidden: app$")
+    log.wait_for(r"DETAIL:  The worker runs as role ender, and leaves alone what it cannot see\.")
+    log.wait_for(r"HINT:  Run GRANT pg_read_all_stats TO ender; or make it a member of these roles\.")
+    seen.wait_gone()
+    place.wait_rounds()
+    assert hidden.is_there() and log.count("is hidden") == 1
+    place.sql("GRANT pg_read_all_stats TO ender")
+    hidden.wait_gone()
+    place.wait_audit("hidden", "ended")
+
+
+def test_without_pg_signal_backend(place):
+    """A role that sees sessions and may not end them does not try, and says what to grant."""
+    place = place("host", role="ender")
+    place.sql("CREATE ROLE ender LOGIN; GRANT pg_read_all_stats TO ender; CREATE SCHEMA idle_terminator AUTHORIZATION ender")
+    place.start_worker()
+    session = place.session("one")
+    place.sql(ALL)
+    place.host.log.wait_for(r"WARNING:  idle_terminator: sessions of these roles may not be ended: app$")
+    place.host.log.wait_for(r"HINT:  Run GRANT pg_signal_backend TO ender\.")
+    place.wait_rounds()
+    assert session.is_there() and place.audit("one") == ""
+    place.sql("GRANT pg_signal_backend TO ender")
+    session.wait_gone()
+
+
+def test_server_refuses(place):
+    """What the server refuses at the last moment is noted with its reason, and not tried again at once."""
+    place = place("host", role="ender")
+    place.sql("CREATE ROLE ender LOGIN; GRANT pg_read_all_stats, pg_signal_backend TO ender;"
+              " CREATE SCHEMA idle_terminator AUTHORIZATION ender")
+    place.start_worker()
+    place.sql("CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
+              " BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;"
+              " CREATE TRIGGER hold BEFORE INSERT ON idle_terminator.audit FOR EACH STATEMENT EXECUTE FUNCTION public.hold()")
+    holder = place.session("holder", user="postgres", run="SELECT pg_advisory_lock(42);")
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42"
+    wait_until(lambda: place.sql(f"{locks} AND granted") == "1")
+    session = place.session("one")
+    place.sql(ALL)
+    wait_until(lambda: place.sql(f"{locks} AND NOT granted") == "1", 30 * SLOW, "the worker has decided")
+    place.sql("REVOKE pg_signal_backend FROM ender")
+    holder.say("SELECT pg_advisory_unlock(42);")
+    place.wait_audit("one", "refused")
+    place.sql("GRANT pg_signal_backend TO ender")
+    place.wait_rounds()
+    assert place.audit("one") == "refused" and session.is_there()
+    assert "pg_signal_backend" in place.sql("SELECT detail FROM idle_terminator.audit")
+    place.sql("UPDATE idle_terminator.audit SET at = at - interval '10 minutes'")
+    session.wait_gone()
+
+
+def test_audit_is_settled_and_purged(place):
+    """What a worker left open that was ended itself is unknown a minute later, what is older than its time is removed, and
+    warnings of sessions that are gone are forgotten."""
+    place = place("host", settings={"idle_terminator.keep_audit": "2h"})
+    place.start_worker()
+    place.sql("INSERT INTO idle_terminator.audit (at, pid, backend_start, role, database, application, state, state_change, rule_id,"
+              " idle_limit, outcome) SELECT now() - age, 1, now(), 'app', 'postgres', name, 'idle', now(), 1, '1 h', outcome FROM (VALUES"
+              " ('old', interval '3 hours', 'ended'), ('kept', '1 hour', 'ended'), ('open', '2 minutes', 'intended'), ('now', '0', 'intended'),"
+              " ('told', '0', 'signalled'), ('old open', '3 hours', 'intended')) v (name, age, outcome);"
+              " INSERT INTO idle_terminator.warned VALUES (1, now(), now(), now())")
+    for name, outcome in (("old", ""), ("kept", "ended"), ("open", "unknown"), ("now", "intended"), ("told", "ended"), ("old open", "")):
+        place.wait_audit(name, outcome)
+    assert place.sql("SELECT count(*) FROM idle_terminator.warned") == "0"
+
+
+def test_parameters(place):
+    """A list that is none is refused with the reason and the old value stays; a name that does not exist is told; the dry
+    run begins and ends with a reload."""
+    place = place("host", settings={"idle_terminator.protected_roles": "app"})
+    place.start_worker()
+    session = place.session("one")
+    place.sql(ALL)
+    log = place.host.log
+    for name, value, why in (("protected_roles", '"open', "It must be a list of names"), ("protected_databases", "a,,b", "It must be a list"),
+                             ("protected_applications", "x\\", "A LIKE pattern must not end with an escape character"),
+                             ("channel", "c" * 64, "A channel's name has 1 to 63 bytes")):
+        mark = log.mark()
+        before = place.settings.get(f"idle_terminator.{name}")
+        place.change(**{name: value})
+        log.wait_for(rf'invalid value for parameter "idle_terminator.{name}"', start=mark)
+        log.wait_for(f"DETAIL:  {why}", start=mark)
+        place.change(**{name: before})
+    place.wait_rounds()
+    assert session.is_there()
+    place.change(dry_run="on", protected_roles='nobody, "no, body", app', protected_databases="App")
+    log.wait_for(r'WARNING:  idle_terminator: to be protected, but not there: role nobody, role "no, body", database "App"')
+    place.change(protected_roles="")
+    place.wait_audit("one", "dry run")
+    place.change(dry_run="off")
+    session.wait_gone()
+
+
+def test_upgrade(place):
+    """A schema of an older version is brought up to date with its data; one of a newer version is left alone."""
+    place = place("host")
+    place.start_worker()
+    place.sql(ALL)
+    place.host.stop()
+    place.sql("DROP VIEW idle_terminator.session; UPDATE idle_terminator.version SET version = 1")
+    place.host.start()
+    place.host.log.wait_for("schema brought from version 1 to 2")
+    place.session("one").wait_gone()
+    place.host.stop()
+    place.sql("UPDATE idle_terminator.version SET version = 99")
+    place.host.start()
+    place.host.log.wait_for("ERROR:  schema idle_terminator has version 99, this worker knows up to 2")
+    place.host.log.wait_for("HINT:  Use a newer version of the module idle_terminator.")
