@@ -154,19 +154,20 @@ def test_ends_and_leaves_alone(place, where):
     place = place(where, settings={
         "idle_terminator.protected_roles": 'boss, "no, body"', "idle_terminator.protected_databases": "vault",
         "idle_terminator.protected_applications": "safe%"})
-    place.sql('CREATE ROLE boss LOGIN; CREATE ROLE "no, body"; CREATE ROLE sender LOGIN REPLICATION; CREATE ROLE other LOGIN')
+    place.sql('CREATE ROLE boss LOGIN; CREATE ROLE "no, body"; CREATE ROLE sender LOGIN REPLICATION; CREATE ROLE other LOGIN;'
+              ' CREATE ROLE chief LOGIN SUPERUSER')
     place.sql("CREATE DATABASE vault")
     place.start_worker()
     kept = [place.session("active", run="SELECT pg_sleep(3600);").wait_state("active"),
             place.session("super", user="postgres"), place.session("super in transaction", user="postgres", run="BEGIN;"),
-            place.session("walsender", user="sender", more="replication=true"),
+            place.session("another superuser", user="chief"), place.session("walsender", user="sender", more="replication=true"),
             place.session("logical walsender", user="sender", more="replication=database"),
             place.session("of a protected role", user="boss"), place.session("of a protected database", database="vault"),
             place.session("safe application"), place.session("without a rule", user="other")]
     ended = [place.session("idle"), place.session("open", run="BEGIN;"), place.session("failed", run="BEGIN; SELECT 1/0;"),
              place.session("sender as a client", user="sender")]
     place.sql("INSERT INTO idle_terminator.rule (role, idle_limit) VALUES ('app', '1 second'), ('postgres', '1 second'),"
-              " ('sender', '1 second'), ('boss', '1 second')")
+              " ('sender', '1 second'), ('boss', '1 second'), ('chief', '1 second')")
     for session in ended:
         session.wait_gone()
         place.wait_audit(session.name, "ended")
