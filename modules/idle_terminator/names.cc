@@ -1,0 +1,53 @@
+// Lists of names as they are written in parameters.
+#include "idle_terminator.hpp"
+
+namespace idle_terminator {
+
+std::optional<std::vector<std::string>> read_names(std::string_view text) {
+  std::vector<std::string> names;
+  const auto skip_spaces = [&] {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t' || text.front() == '\n'))
+      text.remove_prefix(1);
+  };
+  skip_spaces();
+  if (text.empty()) return names;
+  for (;;) {
+    std::string name;
+    if (!text.empty() && text.front() == '"') {
+      text.remove_prefix(1);
+      for (;;) {
+        if (text.empty()) return std::nullopt;
+        const char letter = text.front();
+        text.remove_prefix(1);
+        if (letter == '"') {
+          if (text.empty() || text.front() != '"') break;
+          text.remove_prefix(1);
+        }
+        name += letter;
+      }
+      skip_spaces();
+    } else {
+      while (!text.empty() && text.front() != ',') {
+        if (text.front() == '"') return std::nullopt;
+        name += text.front();
+        text.remove_prefix(1);
+      }
+      while (!name.empty() && (name.back() == ' ' || name.back() == '\t' || name.back() == '\n'))
+        name.pop_back();
+      if (name.empty()) return std::nullopt;
+    }
+    names.push_back(std::move(name));
+    if (text.empty()) return names;
+    if (text.front() != ',') return std::nullopt;
+    text.remove_prefix(1);
+    skip_spaces();
+  }
+}
+
+bool ends_with_escape(std::string_view pattern) {
+  std::size_t escapes = 0;
+  while (escapes < pattern.size() && pattern[pattern.size() - 1 - escapes] == '\\') ++escapes;
+  return escapes % 2 == 1;
+}
+
+}  // namespace idle_terminator
