@@ -629,8 +629,8 @@ def test_embedded_upstream(space):
 def make_waste(place):
     """Two indexes of one table lose most of their entries; one of another table does not; one is small."""
     place.sql("CREATE EXTENSION pgstattuple")
-    make_table(place, rows=60000)
-    make_table(place, "u", rows=60000)
+    make_table(place, rows=20000)
+    make_table(place, "u", rows=20000)
     make_table(place, "s", rows=1000)
     place.sql("CREATE INDEX t_a ON t (a); CREATE INDEX t_half ON t (a) WITH (fillfactor = 30); CREATE INDEX u_a ON u (a);"
               " CREATE INDEX s_a ON s (a); DELETE FROM t WHERE a % 20 <> 0; DELETE FROM s WHERE a % 20 <> 0")
