@@ -372,6 +372,41 @@ def test_repair(space, where):
     assert place.sql("SELECT count(*) FROM index_rebuilder.history") == "5"
 
 
+@WHERE
+def test_builds_in_progress_are_not_touched(space, where):
+    """While somebody builds or rebuilds an index, nothing is done to it or its copy, even by a role that sees only the locks; nor
+    before min_age is over, nor to an index of a partition that is valid."""
+    place = Place(space, where, settings=REPAIR, role="rebuilder")
+    make_table(place)
+    place.sql("CREATE ROLE rebuilder LOGIN; CREATE SCHEMA index_rebuilder AUTHORIZATION rebuilder; CREATE INDEX t_b ON t (b);"
+              " CREATE TABLE u (a int, b int); CREATE INDEX u_a ON u (a); CREATE TABLE part (k int, v int) PARTITION BY LIST (k);"
+              " CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1); CREATE INDEX part_v ON ONLY part (v);"
+              " CREATE INDEX part_1_v ON part_1 (v); CREATE INDEX part_1_v_ccnew ON part_1 (v);")
+    for name in ("t", "u", "part", "part_1"):
+        place.sql(f"ALTER TABLE {name} OWNER TO rebuilder")
+    place.sql(INVALID.format("part_1_v_ccnew"))
+    place.start_worker()
+    wait_history(place, "part_1_v_ccnew leftover DROP done")
+    assert place.valid("part_1_v") == "t"
+    assert place.wait_finding("part_v")[1] == "none"
+    builds = ["CREATE INDEX CONCURRENTLY u_b ON u (b)", "REINDEX INDEX CONCURRENTLY t_b"]
+    with place.transaction("INSERT INTO t VALUES (0, 'open'); INSERT INTO u VALUES (1, 1)"):
+        processes = [subprocess.Popen([f"{BINDIR}/psql", "-X", "-d", place.server.conninfo(), "-c", build], cwd=space.folder,
+                                      stdout=subprocess.DEVNULL, **unprivileged()) for build in builds]
+        for name in ("u_b", "t_b_ccnew"):
+            assert place.wait_finding(name)[3].endswith("has or wants ShareUpdateExclusiveLock")
+        place.looks(3)
+        assert place.sql(HISTORY) == "part_1_v_ccnew leftover DROP done"
+    assert [process.wait() for process in processes] == [0, 0]
+    assert place.indexes("t") == "t_b true" and place.indexes("u") == "u_a true, u_b true"
+    place.set(min_age="1h")
+    place.log.wait_for(r'parameter "index_rebuilder.min_age" changed to "1h"')
+    place.sql(INVALID.format("u_a"))
+    place.wait_finding("u_a", "waiting IS NOT NULL")
+    place.looks(3)
+    assert place.sql(HISTORY) == "part_1_v_ccnew leftover DROP done"
+
+
 def test_base_before_leftover(space):
     """A leftover of an invalid index is dropped after that has been repaired; a leftover of a leftover before it."""
     place = Place(space, "host", settings=REPAIR)
@@ -594,8 +629,8 @@ def test_embedded_upstream(space):
 def make_waste(place):
     """Two indexes of one table lose most of their entries; one of another table does not; one is small."""
     place.sql("CREATE EXTENSION pgstattuple")
-    make_table(place, rows=60000)
-    make_table(place, "u", rows=60000)
+    make_table(place, rows=20000)
+    make_table(place, "u", rows=20000)
     make_table(place, "s", rows=1000)
     place.sql("CREATE INDEX t_a ON t (a); CREATE INDEX t_half ON t (a) WITH (fillfactor = 30); CREATE INDEX u_a ON u (a);"
               " CREATE INDEX s_a ON s (a); DELETE FROM t WHERE a % 20 <> 0; DELETE FROM s WHERE a % 20 <> 0")
