@@ -23,14 +23,15 @@ namespace {
 
 void settle(bgworker::transaction& tx) {
   tx.execute(OWN
-             "UPDATE idle_terminator.audit t SET outcome = CASE WHEN t.outcome = 'intended' THEN 'unknown'"
+             "WITH open AS MATERIALIZED (SELECT id, pid, backend_start, outcome, at FROM idle_terminator.audit"
+             " WHERE outcome IN ('intended', 'signalled'))"
+             " UPDATE idle_terminator.audit t SET outcome = CASE WHEN o.outcome = 'intended' THEN 'unknown'"
              " WHEN a.pid IS NULL THEN 'ended' ELSE 'remains' END, outcome_at = clock_timestamp()"
-             " FROM idle_terminator.audit o LEFT JOIN pg_stat_activity a ON a.pid = o.pid"
+             " FROM open o LEFT JOIN pg_stat_activity a ON a.pid = o.pid"
              // Of a session that cannot be seen any more nobody knows that it is another one.
              " AND (a.backend_start = o.backend_start OR a.backend_start IS NULL)"
-             " WHERE t.id = o.id AND (o.outcome = 'signalled' AND (a.pid IS NULL OR o.at < now() - interval '1 "
-             "minute')"
-             " OR o.outcome = 'intended' AND o.at < now() - interval '1 minute')");
+             " WHERE t.id = o.id AND (o.at < now() - interval '1 minute' OR o.outcome = 'signalled' AND a.pid "
+             "IS NULL)");
   // A warning is for one stretch of idleness.
   tx.execute(OWN
              "DELETE FROM idle_terminator.warned w WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE "

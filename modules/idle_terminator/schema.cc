@@ -35,6 +35,8 @@ void create_tables(bgworker::transaction& tx) {
            " outcome_at timestamptz, detail text)",
            OWN "CREATE INDEX ON idle_terminator.audit (at)",
            OWN "CREATE INDEX ON idle_terminator.audit (pid, backend_start)",
+           // The few rows whose outcome is still to come.
+           OWN "CREATE INDEX ON idle_terminator.audit (id) WHERE outcome IN ('intended', 'signalled')",
            OWN "CREATE TABLE idle_terminator.warned ("
                " pid integer, backend_start timestamptz, state_change timestamptz NOT NULL,"
                " warned_at timestamptz NOT NULL, PRIMARY KEY (pid, backend_start))",

@@ -34,10 +34,10 @@ class Session:
         self.process.stdin.flush()
 
     def is_there(self):
-        return self.place.sql(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {self.pid}") == "1"
+        return self.place.look(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {self.pid}") == "1"
 
     def wait_state(self, state):
-        wait_until(lambda: self.place.sql(f"SELECT state FROM pg_stat_activity WHERE pid = {self.pid}") == state, None,
+        wait_until(lambda: self.place.look(f"SELECT state FROM pg_stat_activity WHERE pid = {self.pid}") == state, None,
                    f"session {self.name} is {state}")
         return self
 
@@ -58,7 +58,7 @@ class Place:
         if role != "postgres":
             settings["idle_terminator.role"] = role
         self.space, self.where, self.settings, self.role, self.host = space, where, settings, role, None
-        self.sessions = []
+        self.sessions, self.looker = [], None
         self.server = space.postgres("server", settings=server_settings)
         if server_settings and "port" in server_settings:
             self.server.port = server_settings["port"]
@@ -87,12 +87,23 @@ class Place:
     def sql(self, text, database="postgres"):
         return self.server.sql(text, database)
 
+    def look(self, query):
+        """What sql() returns for a query, by a superuser's session that stays: to be asked again and again."""
+        if self.looker is None:
+            self.looker = self.session("looker", user="postgres")
+        self.looker.say(query + ";\n\\echo looked")
+        lines = []
+        while (line := self.looker.process.stdout.readline().rstrip("\n")) != "looked":
+            assert self.looker.process.poll() is None, "the session that looks has ended"
+            lines.append(line)
+        return "\n".join(lines)
+
     def session(self, name, *arguments, **options):
         return Session(self, name, *arguments, **options)
 
     def audit(self, name):
         """The outcomes noted for sessions of this name, oldest first."""
-        return self.sql(f"SELECT string_agg(outcome, ',' ORDER BY id) FROM idle_terminator.audit WHERE application = '{name}'")
+        return self.look(f"SELECT string_agg(outcome, ',' ORDER BY id) FROM idle_terminator.audit WHERE application = '{name}'")
 
     def wait_audit(self, name, outcome):
         wait_until(lambda: self.audit(name) == outcome, 30 * SLOW, f"outcome {outcome} for session {name}")
@@ -102,8 +113,8 @@ class Place:
         last = ("SELECT query_start {} FROM pg_stat_activity WHERE 'idle_terminator' IN (backend_type, application_name)"
                 " AND query LIKE '/* idle_terminator */%'" if self.where == "server" else
                 "SELECT query_start {} FROM pg_stat_activity WHERE application_name = 'idle_terminator'")
-        before = wait_until(lambda: self.sql(last.format("")), None, "the worker is there")
-        wait_until(lambda: self.sql(last.format(f"> timestamptz '{before}' + interval '2 seconds'")) == "t", 30 * SLOW, "rounds go by")
+        before = wait_until(lambda: self.look(last.format("")), None, "the worker is there")
+        wait_until(lambda: self.look(last.format(f"> timestamptz '{before}' + interval '2 seconds'")) == "t", 30 * SLOW, "rounds go by")
 
     def close(self):
         for session in self.sessions:
@@ -244,19 +255,19 @@ def test_what_happens_in_between(place, where):
               " BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;"
               " CREATE TRIGGER hold BEFORE INSERT ON idle_terminator.audit FOR EACH STATEMENT EXECUTE FUNCTION public.hold()")
     holder = place.session("holder", user="postgres", run="SELECT pg_advisory_lock(42);")
-    wait_until(lambda: place.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND granted") == "1")
+    wait_until(lambda: place.look("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND granted") == "1")
     works, worked, leaves, stays = (place.session(name) for name in ("works", "worked", "leaves", "stays"))
     rises = place.session("rises", user="rising")
     first, second, third = (place.session("pool") for _ in range(3))
     place.sql("INSERT INTO idle_terminator.rule (application, idle_limit, floor) VALUES ('pool', '1 ms', 1), (NULL, '1 ms', 0)")
-    wait_until(lambda: place.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted") == "1",
+    wait_until(lambda: place.look("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted") == "1",
                30 * SLOW, "the worker has decided")
     works.say("SELECT pg_sleep(3600);")
     works.wait_state("active")
     since = f"SELECT state_change FROM pg_stat_activity WHERE pid = {worked.pid} AND state = 'idle'"
     before = place.sql(since)
     worked.say("SELECT 1;")
-    wait_until(lambda: place.sql(since) not in ("", before), None, "it has worked")
+    wait_until(lambda: place.look(since) not in ("", before), None, "it has worked")
     for session in (leaves, third):
         session.process.stdin.close()
         session.wait_gone()
@@ -445,10 +456,10 @@ def test_server_refuses(place):
               " CREATE TRIGGER hold BEFORE INSERT ON idle_terminator.audit FOR EACH STATEMENT EXECUTE FUNCTION public.hold()")
     holder = place.session("holder", user="postgres", run="SELECT pg_advisory_lock(42);")
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42"
-    wait_until(lambda: place.sql(f"{locks} AND granted") == "1")
+    wait_until(lambda: place.look(f"{locks} AND granted") == "1")
     session = place.session("one")
     place.sql(ALL)
-    wait_until(lambda: place.sql(f"{locks} AND NOT granted") == "1", 30 * SLOW, "the worker has decided")
+    wait_until(lambda: place.look(f"{locks} AND NOT granted") == "1", 30 * SLOW, "the worker has decided")
     place.sql("REVOKE pg_signal_backend FROM ender")
     holder.say("SELECT pg_advisory_unlock(42);")
     place.wait_audit("one", "refused")
