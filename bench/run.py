@@ -40,7 +40,7 @@ SPI_ROWS = [
     {"name": "catalog", "title": "catalog read", "rounds": 5000,
      "query": "SELECT relname, relkind FROM pg_class WHERE relname = 'pg_proc'"},
     {"name": "point", "title": "SELECT by key, prepared", "query": "SELECT t FROM bench_t WHERE id = $1 % 10000",
-     "setup": TABLE, "argument": "on", "rounds": 5000},
+     "setup": TABLE, "argument": "on", "rounds": 5000, "libpq_target": "<= 1.00"},
     {"name": "insert", "title": "INSERT, prepared", "query": "INSERT INTO bench_t VALUES ($1, 'inserted')",
      "setup": EMPTY_TABLE, "argument": "on", "read_only": "off", "rounds": 3000},
     {"name": "update", "title": "UPDATE ... RETURNING, prepared", "setup": TABLE, "argument": "on", "read_only": "off",
@@ -63,7 +63,7 @@ SPI_ROWS = [
      "host_without": {"bgworkerd.statement_savepoints": "off"}, "without_title": "without statement savepoints"},
     {"name": "batch", "title": "INSERT, batches of 1000, per row", "batch": 1000, "libpq_rounds": 5000, "argument": "on",
      "query": "INSERT INTO bench_t VALUES ($1, 'inserted')", "setup": EMPTY_TABLE, "read_only": "off", "rounds": 50,
-     "warmup": 5},
+     "warmup": 5, "one_by_one": {"batch": 0, "together": "on", "rounds": 5000, "warmup": 500}},
 ]
 
 
@@ -159,6 +159,10 @@ class Bench:
             self.figure(row["title"], "us", "-", lambda: self.in_host(measure("host"), mode="spi", **settings),
                         lambda: self.in_host(measure("host"), mode="spi", host_settings=row["host_without"], **settings),
                         reference_name=row["without_title"])
+        if "one_by_one" in row:
+            self.figure(row["title"], "us", "<= 0.20", lambda: self.in_host(measure("host"), mode="spi", **settings),
+                        lambda: self.in_host(measure("host"), mode="spi", **{**settings, **row["one_by_one"]}),
+                        reference_name="one by one")
         if "memory_target" in row:
             pairs = [h / s for h, s in zip(memory["host"], memory["server"])]
             memory_row = {"figure": row["title"] + ", memory", "unit": "MB", "reference": "server",

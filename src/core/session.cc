@@ -189,6 +189,7 @@ std::string Session::parameter(const char* name) const {
 
 Step Session::connect(const ConnectRequest& request) {
   close();
+  cache_.forget_all();
   failure_.reset();
   operation_ = Operation::connect;
   std::vector<std::pair<std::string, std::string>> settings;

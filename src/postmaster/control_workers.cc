@@ -5,6 +5,9 @@
 // processes' own entries in shared memory (latch, wait event, activity). Runs in a backend only.
 #include "postmaster/control_workers.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstring>
 #include <unordered_map>
@@ -13,6 +16,7 @@
 #include "core/monitor.hpp"
 #include "core/status_page.hpp"
 #include "core/worker_slots.hpp"
+#include "port/process.hpp"
 #include "postmaster/control_connection.hpp"
 
 extern "C" {
@@ -377,17 +381,37 @@ pid_t last_pid_of(const BackgroundWorkerHandle* handle) {
   pg_unreachable();
 }
 
-// Not all workers that are ended here tell us when they are gone, only those that we have launched. The
-// process's end is looked out for, then the postmaster's word.
+// Not all workers that are ended here tell us when they are gone, only those that we have launched. The process's
+// end is waited for; the postmaster's word, which follows at once, is looked out for.
 void wait_for_end(BackgroundWorkerHandle* handle) {
-  constexpr long look_again_ms = 10;
-  pid_t pid;
+  constexpr long look_again_ms = 2;
+  // Freed by the kernel with the backend, should an interrupt end the request here: a raise closes no C++ scope.
+  pid_t pid, awaited = 0;
+  int process = -1;
   while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED || is_registered(handle)) {
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, look_again_ms,
-                    WAIT_EVENT_BGWORKER_SHUTDOWN);
+    if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STARTED && pid != awaited) {
+      if (process >= 0) close(process);
+      Result<UniqueFd> opened = pidfd_open(pid);
+      process = opened ? opened->release() : -1;
+      awaited = pid;
+      continue;  // it may have been another process's number already
+    }
+    if (process >= 0) {
+      (void)WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH, process, -1,
+                              WAIT_EVENT_BGWORKER_SHUTDOWN);
+      pollfd ended = {.fd = process, .events = POLLIN, .revents = 0};
+      if (poll(&ended, 1, 0) > 0) {
+        close(process);
+        process = -1;
+      }
+    } else {
+      (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, look_again_ms,
+                      WAIT_EVENT_BGWORKER_SHUTDOWN);
+    }
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
   }
+  if (process >= 0) close(process);
 }
 
 }  // namespace

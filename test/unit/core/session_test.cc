@@ -167,6 +167,58 @@ TEST_F(SessionTest, PreparedStatementsSurviveWhatHappensToThem) {
   EXPECT_EQ(once("SELECT * FROM t4"), "x7");
 }
 
+TEST_F(SessionTest, PreparedStatementsFollowTheSearchPath) {
+  once("CREATE SCHEMA first");
+  once("CREATE SCHEMA second");
+  once("CREATE TABLE first.t (a int)");
+  once("CREATE TABLE second.t (a int)");
+  once("INSERT INTO first.t VALUES (1)");
+  once("INSERT INTO second.t VALUES (2)");
+  once("SET search_path = first");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT * FROM t"), "1");
+  once("SET search_path = second");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT * FROM t"), "2");
+  once("ALTER TABLE first.t ALTER a TYPE text USING 'one'");
+  session.begin();
+  EXPECT_EQ(run("SELECT * FROM t"), "2");
+  run("SET LOCAL search_path = first");
+  EXPECT_EQ(run("SELECT * FROM t"), "one");  // of another type, too
+  session.rollback();
+  EXPECT_EQ(once("SELECT * FROM t"), "2");
+}
+
+TEST_F(SessionTest, PreparedStatementsSurviveErrors) {
+  // Refused when it is prepared, again and again, until it makes sense.
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT a FROM t6"), "[42P01]");
+  once("CREATE TABLE t6 (a int)");
+  once("INSERT INTO t6 VALUES (0), (1)");
+  session.begin();
+  EXPECT_EQ(run("SELECT sum(a) FROM t6"), "1");
+  // Fails when it is run, and is prepared all the same.
+  Request r = text_request("SELECT 1 / $1");
+  r.types = {23};
+  for (int i = 0; i < 4; ++i) {
+    r.values = {std::to_string(i % 2)};
+    EXPECT_EQ(run(session, r), i % 2 == 0 ? "[22012]" : "1");
+  }
+  EXPECT_EQ(run("SELECT sum(a) FROM t6"), "1");
+  session.commit();
+  EXPECT_FALSE(session.failure());
+}
+
+TEST_F(SessionTest, PreparedStatementsAreMadeAnewAfterDiscardAndReconnect) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT 11"), "11");
+  // Not told to the session: DISCARD ALL cannot be run in a transaction.
+  ASSERT_EQ(session.execute_outside({text_request("DISCARD ALL")}), Step::done);
+  ASSERT_FALSE(session.failure());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT 11"), "11");
+  session.close();
+  connect(session);
+  EXPECT_EQ(once("SELECT count(*) FROM pg_prepared_statements"), "0");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT 11"), "11");
+  EXPECT_EQ(once("SELECT count(*) > 0 FROM pg_prepared_statements WHERE statement = 'SELECT 11'"), "t");
+}
+
 TEST_F(SessionTest, EvictedStatementsAreDeallocated) {
   Session small(poll_wait, 4, 1);
   connect(small);
