@@ -98,7 +98,8 @@ ArrayBuildStateArr* accumArrayResultArr(ArrayBuildStateArr* astate, Datum dvalue
                                                    : repalloc(astate->data, static_cast<Size>(room)));
     astate->abytes = room;
   }
-  memcpy(astate->data + astate->nbytes, ARR_DATA_PTR(array), static_cast<size_t>(bytes));
+  // None when all elements are NULL.
+  if (bytes > 0) memcpy(astate->data + astate->nbytes, ARR_DATA_PTR(array), static_cast<size_t>(bytes));
   astate->nbytes += bytes;
 
   if (astate->nullbitmap != nullptr || ARR_HASNULL(array)) {
@@ -141,7 +142,7 @@ Datum makeArrayResultArr(ArrayBuildStateArr* astate, MemoryContext rcontext, boo
     memcpy(ARR_DIMS(result), astate->dims, sizeof(int) * static_cast<size_t>(astate->ndims));
     memcpy(ARR_LBOUND(result), astate->lbs, sizeof(int) * static_cast<size_t>(astate->ndims));
     if (nulls) set_bits(ARR_NULLBITMAP(result), 0, astate->nitems, astate->nullbitmap);
-    memcpy(ARR_DATA_PTR(result), astate->data, static_cast<size_t>(astate->nbytes));
+    if (astate->nbytes > 0) memcpy(ARR_DATA_PTR(result), astate->data, static_cast<size_t>(astate->nbytes));
   }
   MemoryContextSwitchTo(caller);
   if (release) MemoryContextDelete(astate->mcontext);

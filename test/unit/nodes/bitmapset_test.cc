@@ -10,6 +10,7 @@
 extern "C" {
 #include "postgres.h"
 #include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
 #include "utils/memutils.h"
 }
 
@@ -89,6 +90,27 @@ TEST(BitmapsetTest, SingletonsAndMembership) {
   EXPECT_TRUE(bms_is_empty(one));
   EXPECT_TRUE(bms_equal(one, nullptr));
   EXPECT_EQ(bms_first_member(one), -1);
+}
+
+TEST(BitmapsetTest, ListsDifferencesAndKeys) {
+  Bitmapset* a = bms_add_member(bms_make_singleton(3), 200);
+  Bitmapset* shorter = bms_make_singleton(3);
+  EXPECT_TRUE(bms_is_member(200, a));
+  EXPECT_TRUE(bms_overlap_list(a, list_make2_int(5, 200)));
+  EXPECT_FALSE(bms_overlap_list(a, list_make2_int(5, 201)));
+  EXPECT_FALSE(bms_overlap_list(nullptr, list_make1_int(0)));
+  EXPECT_TRUE(bms_nonempty_difference(a, shorter));
+  EXPECT_FALSE(bms_nonempty_difference(shorter, a));
+  EXPECT_TRUE(bms_nonempty_difference(a, nullptr));
+  EXPECT_FALSE(bms_nonempty_difference(nullptr, a));
+  // As a hash table with sets for keys calls them: with the address of the pointer. What was taken out again
+  // leaves no trace.
+  Bitmapset* cut = bms_del_member(bms_copy(a), 200);
+  EXPECT_EQ(bitmap_hash(&cut, sizeof(Bitmapset*)), bitmap_hash(&shorter, sizeof(Bitmapset*)));
+  EXPECT_EQ(bitmap_match(&cut, &shorter, sizeof(Bitmapset*)), 0);
+  EXPECT_NE(bitmap_match(&a, &shorter, sizeof(Bitmapset*)), 0);
+  bms_free(a);
+  bms_free(nullptr);
 }
 
 }  // namespace

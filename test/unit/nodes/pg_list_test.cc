@@ -130,4 +130,41 @@ TEST(ListTest, AListGrowsInItsOwnContext) {
   MemoryContextDelete(own);
 }
 
+// The same operations on OIDs and on pointers, of which some compare what is pointed to.
+TEST(ListTest, OidsAndPointers) {
+  List* oids = list_make3_oid(4000000000u, 1, 7);
+  oids = list_insert_nth_oid(lcons_oid(9, lappend_oid(oids, 7)), 1, 2);
+  EXPECT_TRUE(list_member_oid(oids, 4000000000u));
+  oids = list_delete_oid(oids, 1);
+  List* more = list_make5_oid(7, 7, 50, 2, 60);
+  oids = list_append_unique_oid(list_append_unique_oid(oids, 2), 8);
+  List* united = list_union_oid(oids, more);
+  list_sort(united, list_oid_cmp);
+  const Oid expected[] = {2, 7, 7, 8, 9, 50, 60, 4000000000u};
+  ASSERT_EQ(list_length(united), 8);
+  for (int i = 0; i < 8; i++) EXPECT_EQ(list_nth_oid(united, i), expected[i]);
+  List* without = list_difference_oid(united, more);
+  ASSERT_EQ(list_length(without), 3);
+  EXPECT_EQ(list_nth_oid(without, 2), 4000000000u);
+  EXPECT_EQ(list_length(list_concat_unique_oid(list_make2_oid(7, 3), more)), 5);
+
+  String *a = makeString(pstrdup("a")), *same = makeString(pstrdup("a")), *b = makeString(pstrdup("b"));
+  List* nodes = list_insert_nth(lcons(b, list_make1(a)), 1, b);
+  EXPECT_EQ(list_length(list_append_unique(list_copy(nodes), same)), 3);
+  EXPECT_EQ(list_length(list_append_unique_ptr(list_copy(nodes), same)), 4);
+  EXPECT_EQ(list_length(list_union(nodes, list_make2(same, makeString(pstrdup("c"))))), 4);
+  EXPECT_EQ(list_length(list_union_ptr(nodes, list_make2(same, a))), 4);
+  EXPECT_EQ(list_length(list_intersection(nodes, list_make1(same))), 1);
+  EXPECT_EQ(list_length(list_difference(nodes, list_make1(same))), 2);
+  EXPECT_EQ(list_length(list_difference_ptr(nodes, list_make1(same))), 3);
+  EXPECT_EQ(list_length(list_concat_unique(list_make1(a), nodes)), 2);
+  EXPECT_EQ(list_length(list_concat_unique_ptr(list_make1(same), nodes)), 3);
+  EXPECT_EQ(list_length(list_delete(list_copy(nodes), same)), 2);
+  EXPECT_EQ(list_length(list_delete_ptr(list_copy(nodes), same)), 3);
+  nodes = list_delete_cell(nodes, list_nth_cell(nodes, 0));
+  EXPECT_EQ(linitial(nodes), b);
+  EXPECT_EQ(list_length(list_make4(a, a, b, b)), 4);
+  list_free_deep(list_make2(palloc(10), palloc(10)));
+}
+
 }  // namespace

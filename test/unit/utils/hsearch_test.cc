@@ -235,4 +235,30 @@ TEST(HashTest, AFullSharedTableSaysSo) {
   EXPECT_NE(hash_search(table, &key, HASH_ENTER, nullptr), nullptr);
 }
 
+TEST(HashTest, WithTheHashValueAtHandAndScansLeftEarly) {
+  HASHCTL control = {};
+  control.keysize = sizeof(int);
+  control.entrysize = 2 * sizeof(int);
+  HTAB* table = hash_create("by value", 16, &control, HASH_ELEM | HASH_BLOBS);
+  for (int key = 0; key < 100; key++) {
+    uint32 value = get_hash_value(table, &key);
+    bool found;
+    int* entry = static_cast<int*>(hash_search_with_hash_value(table, &key, value, HASH_ENTER, &found));
+    ASSERT_FALSE(found);
+    entry[1] = key * key;
+    EXPECT_EQ(hash_search(table, &key, HASH_FIND, &found), entry);
+  }
+  HASH_SEQ_STATUS scan;
+  hash_seq_init(&scan, table);
+  ASSERT_NE(hash_seq_search(&scan), nullptr);
+  hash_seq_term(&scan);
+  // No scan is open any more: the table may be frozen and dropped, and the end of a transaction has nothing to
+  // say.
+  hash_freeze(table);
+  AtEOSubXact_HashTables(true, 1);
+  AtEOXact_HashTables(true);
+  EXPECT_EQ(hash_get_num_entries(table), 100);
+  hash_destroy(table);
+}
+
 }  // namespace

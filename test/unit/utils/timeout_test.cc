@@ -2,6 +2,8 @@
 // gone when disabled.
 #include <gtest/gtest.h>
 
+#include <sys/time.h>
+
 #include <string>
 
 #include "port/clock.hpp"
@@ -13,6 +15,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 }
 
 namespace {
@@ -87,4 +90,29 @@ TEST_F(TimeoutTest, EndsALatchWait) {
   enable_timeout_after(first_, 10);
   EXPECT_EQ(WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT, 20000, 0), WL_LATCH_SET);
   EXPECT_EQ(fired_first, 1);
+}
+
+TEST_F(TimeoutTest, AtAGivenTimeAndSeveralAtOnce) {
+  TimestampTz now = GetCurrentTimestamp();
+  enable_timeout_every(first_, now + 10000, 10);
+  enable_timeout_at(second_, now + 3600 * USECS_PER_SEC);
+  EXPECT_EQ(get_timeout_finish_time(second_), now + 3600 * USECS_PER_SEC);
+  EXPECT_TRUE(bgw_test::becomes_true([] { return fired_first >= 3; }));
+  EXPECT_TRUE(get_timeout_active(first_));
+  DisableTimeoutParams both[] = {{first_, true}, {second_, false}};
+  disable_timeouts(both, 2);
+  EXPECT_FALSE(get_timeout_active(first_));
+  EXPECT_FALSE(get_timeout_active(second_));
+  EXPECT_TRUE(get_timeout_indicator(first_, false));
+  EXPECT_FALSE(get_timeout_indicator(second_, false));
+  EXPECT_EQ(fired_second, 0);
+}
+
+// After something else has used the process's timer.
+TEST_F(TimeoutTest, RescheduledOnesStillFire) {
+  enable_timeout_after(first_, 20);
+  struct itimerval none = {};
+  ASSERT_EQ(setitimer(ITIMER_REAL, &none, nullptr), 0);
+  reschedule_timeouts();
+  EXPECT_TRUE(bgw_test::becomes_true([] { return fired_first != 0; }));
 }
