@@ -12,10 +12,11 @@ throughput  pgbench runs in short pairs, one with the worker and one without it,
             median is told with the interval that holds it in 19 of 20 cases (by the order of the ratios; no
             distribution is assumed). "Without" means that the worker's processes are stopped
             (SIGSTOP) outside a transaction: nothing else differs. A worker that was stopped past its time has its round
-            as soon as it goes on, so each run with it has at least one round; where --seconds is less than its interval
-            it works more than at its defaults, and the cost is told too high.
+            as soon as it goes on.
 CPU time    what the worker and its sessions use under the same load while they run freely, over --share-seconds: of one
-            core, and beside what the server uses for all else. A bound that noise hardly moves.
+            core, and beside what the server uses for all else. A bound that noise hardly moves. The time must have
+            at least one of the worker's rounds: by default it is 150 s, and for a worker with a longer interval a minute
+            more than that.
 
 Target for both: less than 1 %. Nothing fails here: the numbers are for reading.
 """
@@ -44,7 +45,7 @@ IDLE_SESSIONS = 20
 WORKERS = {
     "statement_history": {"ready": "SELECT count(*) > 0 FROM statement_history.snapshot"},
     "stats_exporter": {"port": True},
-    "index_rebuilder": {"ready": "SELECT to_regnamespace('index_rebuilder') IS NOT NULL"},
+    "index_rebuilder": {"interval": 600, "ready": "SELECT to_regnamespace('index_rebuilder') IS NOT NULL"},
     "idle_terminator": {"ready": "SELECT to_regclass('idle_terminator.rule') IS NOT NULL",
                         "then": "INSERT INTO idle_terminator.rule (state, idle_limit) VALUES ('idle', '1 hour')"},
 }
@@ -220,7 +221,7 @@ def main():
     parser.add_argument("--where", default="server,host", help="comma-separated: server, host")
     parser.add_argument("--pairs", type=int, default=50, help="pairs of runs with and without the worker (0: none)")
     parser.add_argument("--seconds", type=int, default=3, help="length of one run of pgbench")
-    parser.add_argument("--share-seconds", type=int, default=150, help="how long CPU time is counted (0: not at all)")
+    parser.add_argument("--share-seconds", type=int, help="how long CPU time is counted (0: not at all)")
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
     for given, known in ((options.only, WORKERS), (options.where, ("server", "host"))):
@@ -248,8 +249,11 @@ def main():
                     text += (f"{statistics.median(ratios):>9.4f} ({low:.4f}..{high:.4f}) {min(ratios):>6.3f}..{max(ratios):<5.3f}   ")
                 else:
                     text += " " * 43
-                if options.share_seconds > 0:
-                    used, others = place.share(options.share_seconds)
+                share_seconds = options.share_seconds
+                if share_seconds is None:
+                    share_seconds = max(150, place.what.get("interval", 0) + 60)
+                if share_seconds > 0:
+                    used, others = place.share(share_seconds)
                     row["cores"], row["cores_of_others"] = used, others
                     text += f"{100 * used:>11.3f} % {100 * used / others:>11.3f} %"
                 else:

@@ -14,10 +14,11 @@ DETAILS = ("DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY")
 
 
 def daemons(space, run, settings=None):
-    """A real server, then a host, with the probe's scenarios `run`. Sanitized builds give the host an instrumented one."""
+    """A real server, then a host, with the probe's scenarios `run`. Sanitized builds give each an instrumented one."""
     more = {"probe_sdk.run": run, "max_worker_processes": 32, **(settings or {})}
     sanitized = os.path.exists(os.path.join(BUILD, "test", "lib", "probe_sdk_sanitized.so"))
-    yield space.postgres("reference", settings={"shared_preload_libraries": "probe_sdk", **more}).start()
+    yield space.postgres("reference", settings={"shared_preload_libraries": "probe_sdk_undefined" if sanitized else "probe_sdk",
+                                              **more}).start()
     upstream = space.postgres("upstream").start()
     yield space.host(upstream=upstream, settings={
         "shared_preload_libraries": "probe_sdk_sanitized" if sanitized else "probe_sdk", **more}).start()
