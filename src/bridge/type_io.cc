@@ -221,6 +221,8 @@ bool read_by_value(ReadKind kind, const char* text, std::size_t len, Datum* out)
   return false;
 }
 
+bool trusted_text;
+
 bool type_from_text(const TypeInfo* type, Oid typioparam, int32 typmod, const char* text, std::size_t len,
                     Datum* out) {
   if (!type->constructible) {

@@ -63,6 +63,10 @@ const TypeInfo* builtin_type(int i);
 bool type_from_text(const TypeInfo* type, Oid typioparam, int32 typmod, const char* text, std::size_t len,
                     Datum* out);
 
+// True while the rows of a result are read: what the server printed is canonical, in order and within its
+// domain's constraints, so readers need not look. Text from a module is.
+extern bool trusted_text;
+
 // Prints a value as the type's output function does, palloc'd; for a type that is not constructible, the text
 // that the varlena holds.
 char* type_to_text(const TypeInfo* type, Datum value);

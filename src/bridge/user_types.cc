@@ -36,6 +36,7 @@ struct UserType {
   TypeInfo with_aliases;  // constructible if the type is, but for the names of OIDs in it
   Oid base;               // of a domain
   int32 base_typmod;
+  bool checked;       // of a domain: has constraints of its own
   Oid relation;       // of a row type
   RangeInfo range;    // of a range or multirange type
   uint64 generation;  // of the knowledge
@@ -81,6 +82,7 @@ constexpr const char* question =
     "p.typtypmod,"
     " p.typrelid, EXISTS (SELECT FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_language l ON l.oid = f.prolang"
     " WHERE f.oid = p.typinput AND l.lanname = 'internal' AND f.prosrc = 'textin'),"
+    " p.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = p.oid),"
     " r.rngtypid, r.rngmultitypid, r.rngsubtype, r.rngcollation, r.rngcanonical::pg_catalog.oid,"
     " r.rngsubdiff::pg_catalog.oid, (SELECT f.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass o"
     " JOIN pg_catalog.pg_amproc f ON f.amprocfamily = o.opcfamily AND f.amproclefttype = o.opcintype"
@@ -122,6 +124,7 @@ enum Field {
   f_typmod,
   f_relation,
   f_like_text,
+  f_checked,
   r_range,
   r_multirange,
   r_subtype,
@@ -232,6 +235,7 @@ void take_type(const RowSet* rows, int first, int end) {
   type->with_aliases = {};
   type->base = oid_at(rows, first, f_base);
   type->base_typmod = int_at(rows, first, f_typmod);
+  type->checked = bool_at(rows, first, f_checked);
   type->relation = oid_at(rows, first, f_relation);
   type->range = {};
   if (!rows->is_null(first, r_range)) {
@@ -362,6 +366,17 @@ const EnumValue* value_labelled(const UserType* type, const char* label) {
   return nullptr;
 }
 
+// Whether a domain, or one that it is made of, constrains its values.
+bool has_constraints(Oid oid) {
+  while (find_type(oid) == nullptr) {
+    const UserType* type = fresh_entry(oid);
+    if (type == nullptr || type->info.typtype != TYPTYPE_DOMAIN) break;
+    if (type->checked) return true;
+    oid = type->base;
+  }
+  return false;
+}
+
 const char* label_of(Oid value) {
   for (const UserType* type = learnt; type != nullptr; type = type->next)
     for (int i = 0; i < type->values; i++)
@@ -416,6 +431,18 @@ Oid learn_row_relation(Oid oid) {
   if (find_type(oid) != nullptr || !OidIsValid(oid)) return InvalidOid;
   const UserType* type = fresh_entry(oid);
   return type != nullptr ? type->relation : InvalidOid;
+}
+
+char* read_by_upstream(Oid oid, const char* text) {
+  if (!bgw_have_session() || !IsTransactionState())
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("a value of type %s cannot be checked without a transaction of a database session",
+                           format_type_be(oid))));
+  const Oid argument = TEXTOID;
+  const char* query =
+      psprintf("SELECT $1::%s::pg_catalog.text", format_type_extended(oid, -1, FORMAT_TYPE_FORCE_QUALIFY));
+  const RowSet* rows = bgw_session_lookup(query, 1, &argument, &text);
+  return rows->is_null(0, 0) ? nullptr : pstrdup(rows->value(0, 0));
 }
 
 const RangeInfo* learn_range(Oid oid) {
@@ -476,12 +503,14 @@ Datum enum_out(PG_FUNCTION_ARGS) {
 
 // The constraints of the domain are the upstream's to check.
 Datum domain_in(PG_FUNCTION_ARGS) {
-  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  char* text = PG_GETARG_CSTRING(0);
+  const char* text = PG_ARGISNULL(0) ? nullptr : PG_GETARG_CSTRING(0);
+  const Oid oid = PG_GETARG_OID(1);
   int32 typmod = PG_GETARG_INT32(2);
-  const Oid base = learn_base_type(PG_GETARG_OID(1), &typmod);
+  if (!trusted_text && has_constraints(oid)) text = read_by_upstream(oid, text);
+  if (text == nullptr) PG_RETURN_NULL();
+  const Oid base = learn_base_type(oid, &typmod);
   const TypeInfo* type = learn_buildable_type(base);
-  if (type == nullptr || !type->constructible) elog(ERROR, "cache lookup failed for type %u", PG_GETARG_OID(1));
+  if (type == nullptr || !type->constructible) elog(ERROR, "cache lookup failed for type %u", oid);
   Datum value;
   type_from_text(type, InvalidOid, typmod, text, strlen(text), &value);
   return value;

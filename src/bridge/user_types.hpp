@@ -34,6 +34,10 @@ Oid learn_base_type(Oid oid, int32* typmod);
 // The relation of a row type, or InvalidOid.
 Oid learn_row_relation(Oid oid);
 
+// The text of a value of the type as the upstream prints it, having read `text` (nullptr: NULL, also as the
+// answer); palloc'd. Raises the upstream's error, and ERROR 0A000 where it cannot be asked.
+char* read_by_upstream(Oid oid, const char* text);
+
 // What pg_range says of a range type and its multirange type.
 struct RangeInfo {
   Oid range;

@@ -22,7 +22,6 @@ extern "C" {
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
-#include "utils/rangetypes_internal.hpp"
 
 using bgw::RowSet;
 using bgw::StatementKind;
@@ -192,7 +191,7 @@ void spi_make_tuptable(const RowSet* rows) {
   // What the server printed is in order; a conversion that raises must not leave that believed of other text.
   PG_TRY();
   {
-    bgw::trusted_range_text = true;
+    bgw::trusted_text = true;
     for (int r = 0; r < count; ++r) {
       if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
       for (int c = 0; c < columns; ++c) {
@@ -204,7 +203,7 @@ void spi_make_tuptable(const RowSet* rows) {
     }
   }
   PG_FINALLY();
-  { bgw::trusted_range_text = false; }
+  { bgw::trusted_text = false; }
   PG_END_TRY();
   MemoryContextSwitchTo(outside);
   spi_current->tuptable = table;

@@ -204,7 +204,7 @@ TypeCacheEntry* multirange_get_typcache(FunctionCallInfo fcinfo, Oid mltrngtypid
 Datum multirange_in(PG_FUNCTION_ARGS) {
   const char* literal = PG_GETARG_CSTRING(0);
   const int32 typmod = PG_GETARG_INT32(2);
-  bool trusted = bgw::trusted_range_text;
+  bool trusted = bgw::trusted_text;
   TypeCacheEntry* typcache = multirange_get_typcache(fcinfo, PG_GETARG_OID(1));
   if (!trusted && bgw::range_needs_upstream(typcache->rngtype)) {
     literal = bgw::read_by_upstream(typcache->type_id, literal);

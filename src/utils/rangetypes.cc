@@ -4,7 +4,7 @@
 // type (long headers shortened as in a tuple), and a byte of flags at the end. A range over a discrete type is
 // brought to the form [lower,upper).
 //
-// Text that the server printed needs neither comparing nor canonicalising (trusted_range_text). Text from a
+// Text that the server printed needs neither comparing nor canonicalising (trusted_text). Text from a
 // module does; where this process cannot compare the bounds, the upstream is asked for the range. C style
 // throughout: a bound's input or comparison function may raise.
 #include <cctype>
@@ -13,12 +13,10 @@
 #include "bridge/oid_aliases.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
-#include "core/session.hpp"
 
 extern "C" {
 #include "postgres.h"
 #include "access/tupmacs.h"
-#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -28,13 +26,10 @@ extern "C" {
 #include "utils/typcache.h"
 }
 
-#include "bridge/worker_session.hpp"
 #include "utils/rangetypes_internal.hpp"
 #include "utils/typcache_internal.hpp"
 
 namespace bgw {
-
-bool trusted_range_text;
 
 namespace {
 
@@ -222,18 +217,6 @@ bool range_needs_upstream(const TypeCacheEntry* typcache) {
          (OidIsValid(typcache->rng_canonical_finfo.fn_oid) && !can_call(&typcache->rng_canonical_finfo));
 }
 
-char* read_by_upstream(Oid type, const char* literal) {
-  if (!bgw_have_session() || !IsTransactionState())
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("bounds of type %s cannot be compared without a transaction of a database session",
-                           format_type_be(type))));
-  const Oid argument = TEXTOID;
-  const char* query =
-      psprintf("SELECT $1::%s::pg_catalog.text", format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
-  const RowSet* rows = bgw_session_lookup(query, 1, &argument, &literal);
-  return pstrdup(rows->value(0, 0));
-}
-
 RangeType* read_range(TypeCacheEntry* typcache, const char* literal, int32 typmod, bool trusted) {
   ParsedRange range = parse(literal);
   const TypeInfo* type = learn_buildable_type(typcache->rngelemtype->type_id);
@@ -267,7 +250,7 @@ TypeCacheEntry* range_get_typcache(FunctionCallInfo fcinfo, Oid rngtypid) {
 Datum range_in(PG_FUNCTION_ARGS) {
   TypeCacheEntry* typcache = range_get_typcache(fcinfo, PG_GETARG_OID(1));
   check_stack_depth();
-  PG_RETURN_RANGE_P(read_range(typcache, PG_GETARG_CSTRING(0), PG_GETARG_INT32(2), trusted_range_text));
+  PG_RETURN_RANGE_P(read_range(typcache, PG_GETARG_CSTRING(0), PG_GETARG_INT32(2), trusted_text));
 }
 
 Datum range_out(PG_FUNCTION_ARGS) {

@@ -928,6 +928,10 @@ do_ranges(const char *argument)
 		for (int j = 0; j < lengthof(literals); j++)
 			read_text(ours[i], literals[j]);
 	}
+	read_text("small", "[1,5]");
+	read_text("small", "[1,100]");
+	read_text("small[]", "{\"[1,5]\",NULL}");
+	read_text("small[]", "{\"[1,5]\",\"[1,200]\"}");
 	read_text("int4range", "[5,5]");
 	read_text("int4range", "[5,2147483647]");
 	read_text("daterange", "[2024-02-28,2024-02-28]");
