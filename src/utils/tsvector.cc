@@ -31,9 +31,10 @@ inline bool ends_word(const WordReader& reader, const char* at) {
   return *at == '\0' || is_ts_space(*at) || (reader.of_query && (*at == ':' || ISOPERATOR(at)));
 }
 
-// One character, of however many bytes.
+// One character, of however many bytes; what only begins like one may end with the text.
 void take_character(WordReader* reader) {
-  const int len = std::max(1, pg_mblen(reader->at));
+  const int len =
+      static_cast<int>(strnlen(reader->at, static_cast<std::size_t>(std::max(1, pg_mblen(reader->at)))));
   appendBinaryStringInfo(&reader->word, reader->at, len);
   reader->at += len;
 }
@@ -148,9 +149,11 @@ bool read_word(WordReader* reader) {
 
 void print_word(StringInfo out, const char* word, int len) {
   appendStringInfoChar(out, '\'');
-  for (int i = 0; i < len; i++) {
-    if (word[i] == '\'' || word[i] == '\\') appendStringInfoChar(out, word[i]);
-    appendStringInfoChar(out, word[i]);
+  for (const char *at = word, *end = word + len; at < end;) {
+    if (*at == '\'' || *at == '\\') appendStringInfoChar(out, *at);
+    const int character = std::clamp(pg_mblen(at), 1, static_cast<int>(end - at));
+    appendBinaryStringInfo(out, at, character);
+    at += character;
   }
   appendStringInfoChar(out, '\'');
 }

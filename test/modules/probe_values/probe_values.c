@@ -174,7 +174,7 @@ static const char *const types[] = {
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
 	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
 	"point", "lseg", "box", "path", "polygon", "line", "circle",
-	"pg_snapshot", "refcursor", "xml", "tsvector",
+	"pg_snapshot", "refcursor", "xml", "tsvector", "tsquery",
 };
 
 /* Text of a value of types[type]. */
@@ -282,6 +282,10 @@ value_text(StringInfo to, const char *type)
 				appendStringInfo(to, "%c%d%s", p ? ',' : ':', 1 + below(p == 3 ? 20000 : 50), ONE_OF("", "A", "B", "C", "D"));
 			appendStringInfoChar(to, ' ');
 		}
+	else if (strcmp(type, "tsquery") == 0)
+		for (int i = below(6); i >= 0; i--)
+			appendStringInfo(to, "%s%s%d%s%s", ONE_OF("", "", "!"), ONE_OF("a", "\xc3\xa4", "b"), below(30),
+							 ONE_OF("", "", ":A", ":*", ":*BD"), i ? ONE_OF(" & ", " | ", " <-> ", " <7> ") : "");
 	else if (strcmp(type, "refcursor") == 0)
 		words(to, 14);
 	else if (strcmp(type, "xml") == 0)

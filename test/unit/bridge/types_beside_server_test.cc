@@ -326,6 +326,66 @@ TEST(TypesBesideServer, Texts) {
                        std::string(2047, 'x'),
                        "a:99999999999999999999",
                        "a&b|c (d) !e"});
+  compare("tsquery", {"",
+                      "  ",
+                      "a",
+                      "a & b",
+                      "a | b & c",
+                      "(a | b) & c",
+                      "!a",
+                      "!!a",
+                      "! ( a | b )",
+                      "a & !b",
+                      "a <-> b",
+                      "a <2> b",
+                      "a <0> b",
+                      "a <16384> b",
+                      "a <16385> b",
+                      "a <-> b <-> c",
+                      "a <-> (b <-> c)",
+                      "(a <-> b) <-> c",
+                      "a & (b & c)",
+                      "a | (b | c)",
+                      "a & (b | c)",
+                      "a <-> (b | c)",
+                      "!(a <-> b)",
+                      "!a <-> !b",
+                      "a:A",
+                      "a:ab*",
+                      "a:*d",
+                      "a:x",
+                      "a:",
+                      "'a b':C",
+                      "'it''s'",
+                      "a\\ b",
+                      "a b",
+                      "a &",
+                      "& a",
+                      "(a",
+                      "a)",
+                      "()",
+                      "a <> b",
+                      "a < b",
+                      "a <-b",
+                      "a !b",
+                      "a & & b",
+                      ":a",
+                      "''",
+                      "'a",
+                      "a\\",
+                      "ä & €:*",
+                      "a&b|!c",
+                      "a:1",
+                      "a:*:b",
+                      "!",
+                      "a <-1> b",
+                      "a<->b",
+                      "a & ( b",
+                      "!a & b",
+                      "!a | !b & !c <-> d",
+                      "a:A(b)",
+                      std::string(2046, 'x'),
+                      std::string(2047, 'x')});
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -502,14 +562,14 @@ TEST(TypesBesideServer, StoredRows) {
              " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 "
              "macaddr[], c49 point, c50 lseg, c51 box, c52 path, c53 polygon, c54 line, c55 circle, "
              "c56 point[], c57 box[], c58 path[], c59 pg_snapshot, c60 refcursor, c61 xml, c62 pg_snapshot[], "
-             "c63 tsvector, c64 tsvector[])");
+             "c63 tsvector, c64 tsvector[], c65 tsquery, c66 tsquery[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 64;
+  constexpr int columns = 66;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
@@ -611,12 +671,14 @@ TEST(TypesBesideServer, StoredRows) {
         "{\"" + points(1) + "\",NULL}",
         "{" + points(2) + ";NULL;" + points(2) + "}",
         "{\"[" + points(3) + "]\",NULL}",
-        "1" + digits(4) + ":2" + digits(4) + ":20000",
+        "1" + digits(4) + ":2" + digits(4) + ":19999",
         word(30),
         "<a b=\"" + word(20) + "\"/>",
         "{NULL,10:20:11}",
         words(20),
-        "{" + word(9) + "a:" + std::to_string(1 + below(20000)) + "B,NULL}"};
+        "{" + word(9) + "a:" + std::to_string(1 + below(20000)) + "B,NULL}",
+        "a & " + ("b" + word(9)) + ":A <-> (!c | '" + digits(5) + "':*)",
+        "{a|b&c,NULL,!d<3>e}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];
