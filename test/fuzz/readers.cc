@@ -14,6 +14,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 }
 
@@ -30,7 +31,7 @@ constexpr Oid types[] = {
     BOOLARRAYOID, FLOAT8ARRAYOID, BITOID,          VARBITOID,     VARBITARRAYOID,
     MACADDROID,   MACADDR8OID,    TIDOID,          POINTOID,      LSEGOID,
     BOXOID,       PATHOID,        POLYGONOID,      LINEOID,       CIRCLEOID,
-    BOXARRAYOID,
+    BOXARRAYOID,  PG_SNAPSHOTOID, TSVECTOROID,     TSQUERYOID,
 };
 
 struct Attempt {
@@ -77,7 +78,12 @@ void fuzz_reader(const std::uint8_t* data, std::size_t size) {
     const bgw_test::Caught error = bgw_test::caught(read_and_print, &second);
     // The server, too, takes "00:00Z30" for a zone of 30 hours, and does not read what it prints of it as the
     // same.
-    const bool known = first.type == TIMETZOID;
+    // Words are read by whole characters: text that is not the database's encoding, which a session never
+    // gives, may lose a quote in a broken one.
+    const bool of_words = first.type == TSVECTOROID || first.type == TSQUERYOID;
+    const bool known =
+        first.type == TIMETZOID ||
+        (of_words && pg_encoding_verifymbstr(PG_UTF8, text.c_str(), first.length) != first.length);
     if (!known && (error.raised || strcmp(first.printed, second.printed) != 0)) {
       fprintf(stderr, "type %u: \"%s\" prints as \"%s\", which %s \"%s\"\n", first.type, text.c_str(),
               first.printed, error.raised ? "is refused:" : "prints as",

@@ -176,7 +176,7 @@ static const char *const types[] = {
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
 	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
 	"point", "lseg", "box", "path", "polygon", "line", "circle",
-	"pg_snapshot", "refcursor", "xml",
+	"pg_snapshot", "refcursor", "xml", "tsvector", "tsquery",
 	"int4range", "int8range",
 	"numrange", "daterange", "tsrange", "tstzrange", "int4multirange", "int8multirange", "nummultirange",
 	"datemultirange", "tsmultirange", "tstzmultirange",
@@ -327,6 +327,18 @@ value_text(StringInfo to, const char *type)
 		appendStringInfo(to, "(%u,%d)", (uint32) draw(), below(65536));
 	else if (strcmp(type, "pg_snapshot") == 0)
 		appendStringInfo(to, "%d:%d:1000%s", 1 + below(1000), 1001 + below(1000), ONE_OF("", ",1000"));
+	else if (strcmp(type, "tsvector") == 0)
+		for (int i = below(below(9) ? 8 : 300); i > 0; i--)
+		{
+			appendStringInfo(to, "%s%d", ONE_OF("a", "b", "ab", "it''s", "\xc3\xa4", "\\\\x"), below(2) ? 7 : below(30));
+			for (int p = 0, n = below(5); p < n; p++)
+				appendStringInfo(to, "%c%d%s", p ? ',' : ':', 1 + below(p == 3 ? 20000 : 50), ONE_OF("", "A", "B", "C", "D"));
+			appendStringInfoChar(to, ' ');
+		}
+	else if (strcmp(type, "tsquery") == 0)
+		for (int i = below(6); i >= 0; i--)
+			appendStringInfo(to, "%s%s%d%s%s", ONE_OF("", "", "!"), ONE_OF("a", "\xc3\xa4", "b"), below(30),
+							 ONE_OF("", "", ":A", ":*", ":*BD"), i ? ONE_OF(" & ", " | ", " <-> ", " <7> ") : "");
 	else if (strcmp(type, "refcursor") == 0)
 		words(to, 14);
 	else if (strcmp(type, "xml") == 0)

@@ -290,6 +290,102 @@ TEST(TypesBesideServer, Texts) {
                           "1:9:x", "99999999999999999999:1:"});
   compare("txid_snapshot", {"1:20:3,4", "x"});
   compare("refcursor", {"", "c1"});
+  compare("tsvector", {"",
+                       "a",
+                       "b a c a",
+                       "'a b' c",
+                       "a:1",
+                       "a:1,2,3",
+                       "a:3,1,2,1",
+                       "a:1A,2b,3C,4d,5*",
+                       "a:1AB",
+                       "a:1DA",
+                       "a:1A2B",
+                       "a:0",
+                       "a:",
+                       "a:x",
+                       "a:1,",
+                       "a:1 b:2A a:2,1B",
+                       "a:16383,16384,20000",
+                       "'it''s' 'back\\\\slash' \\' a\\ b",
+                       "'a'b",
+                       "'a':1'b'",
+                       "a:1b:2",
+                       "''",
+                       "'a",
+                       "a\\",
+                       ":1",
+                       "a::1",
+                       "ä:1 €:2",
+                       "a:1é",
+                       "a:-1",
+                       "ab a abc b",
+                       "\t a \n b ",
+                       "'a' :1",
+                       std::string(2046, 'x'),
+                       std::string(2047, 'x'),
+                       "a:99999999999999999999",
+                       "a&b|c (d) !e"});
+  compare("tsquery", {"",
+                      "  ",
+                      "a",
+                      "a & b",
+                      "a | b & c",
+                      "(a | b) & c",
+                      "!a",
+                      "!!a",
+                      "! ( a | b )",
+                      "a & !b",
+                      "a <-> b",
+                      "a <2> b",
+                      "a <0> b",
+                      "a <16384> b",
+                      "a <16385> b",
+                      "a <-> b <-> c",
+                      "a <-> (b <-> c)",
+                      "(a <-> b) <-> c",
+                      "a & (b & c)",
+                      "a | (b | c)",
+                      "a & (b | c)",
+                      "a <-> (b | c)",
+                      "!(a <-> b)",
+                      "!a <-> !b",
+                      "a:A",
+                      "a:ab*",
+                      "a:*d",
+                      "a:x",
+                      "a:",
+                      "'a b':C",
+                      "'it''s'",
+                      "a\\ b",
+                      "a b",
+                      "a &",
+                      "& a",
+                      "(a",
+                      "a)",
+                      "()",
+                      "a <> b",
+                      "a < b",
+                      "a <-b",
+                      "a !b",
+                      "a & & b",
+                      ":a",
+                      "''",
+                      "'a",
+                      "a\\",
+                      "ä & €:*",
+                      "a&b|!c",
+                      "a:1",
+                      "a:*:b",
+                      "!",
+                      "a <-1> b",
+                      "a<->b",
+                      "a & ( b",
+                      "!a & b",
+                      "!a | !b & !c <-> d",
+                      "a:A(b)",
+                      std::string(2046, 'x'),
+                      std::string(2047, 'x')});
   compare("int2vector", {"", "1 2 3", " 1  -2 "});
   compare("oidvector", {"", "1 2 3", "4294967295"});
 }
@@ -316,6 +412,7 @@ TEST(TypesBesideServer, Arrays) {
   compare("_box", {"{(1,2),(3,4);NULL;(5,6),(7,8)}", "{(1,2),(3,4)}", "{x}"});
   compare("_point", {"{\"(1,2)\",NULL}"});
   compare("_pg_snapshot", {"{\"1:20:3,4\",NULL}"});
+  compare("_tsvector", {"{\"'a':1 'b'\",NULL}"});
   compare("_interval", {"{\"1 day 02:03:04\"}"});
 }
 
@@ -464,14 +561,15 @@ TEST(TypesBesideServer, StoredRows) {
              " c35 bool[], c36 timestamptz[], c37 uuid[], c38 name[], c39 \"char\"[], c40 bpchar[],"
              " c41 bit(11), c42 varbit, c43 varbit[], c44 macaddr, c45 macaddr8, c46 tid, c47 tid[], c48 "
              "macaddr[], c49 point, c50 lseg, c51 box, c52 path, c53 polygon, c54 line, c55 circle, "
-             "c56 point[], c57 box[], c58 path[], c59 pg_snapshot, c60 refcursor, c61 xml, c62 pg_snapshot[])");
+             "c56 point[], c57 box[], c58 path[], c59 pg_snapshot, c60 refcursor, c61 xml, c62 pg_snapshot[], "
+             "c63 tsvector, c64 tsvector[], c65 tsquery, c66 tsquery[])");
   if (PQresultStatus(made) != PGRES_COMMAND_OK) {
     const std::string why = PQerrorMessage(server());
     PQclear(made);
     GTEST_SKIP() << "no pageinspect: " << why;
   }
   PQclear(made);
-  constexpr int columns = 62;
+  constexpr int columns = 66;
   for (int round = 0; round < 150; round++) {
     auto digits = [&](unsigned n) {
       std::string out;
@@ -496,74 +594,91 @@ TEST(TypesBesideServer, StoredRows) {
         out += (i > 0 ? ",(" : "(") + number() + "." + digits(9) + "," + number() + ")";
       return out;
     };
+    auto words = [&](unsigned n) {
+      std::string out;
+      for (unsigned i = below(n); i > 0; i--) {
+        out += std::string(1 + below(4), static_cast<char>('a' + below(4)));
+        for (unsigned p = 0, count = below(4); p < count; p++) {
+          out += (p == 0 ? ":" : ",") + std::to_string(1 + below(300));
+          if (below(2) != 0) out += "ABCD"[below(4)];
+        }
+        out += " ";
+      }
+      return out;
+    };
     auto tid = [&] { return "(" + std::to_string(random()) + "," + std::to_string(below(65536)) + ")"; };
     const std::string day =
         std::to_string(1900 + below(300)) + "-0" + std::to_string(1 + below(9)) + "-1" + digits(1);
     const std::string clock = "1" + digits(1) + ":2" + digits(1) + ":3" + digits(1) + "." + digits(6);
     std::string json = random_json(random, 3);
     if (json.size() > 700) json = "[]";
-    const std::vector<std::string> values = {below(2) != 0 ? "t" : "f",
-                                             std::to_string(static_cast<int>(below(65536)) - 32768),
-                                             word(250),
-                                             number(),
-                                             number() + digits(8),
-                                             std::to_string(below(4000000000u)),
-                                             "1" + digits(3) + "." + digits(3),
-                                             "-1" + digits(8) + "e" + std::to_string(below(200)),
-                                             word(20),
-                                             word(7),
-                                             word(63),
-                                             word(2),
-                                             "\\x" + uuid(),
-                                             below(5) == 0 ? "infinity" : day,
-                                             clock,
-                                             clock + "+0" + digits(1),
-                                             day + " " + clock,
-                                             day + " " + clock + "-05:30",
-                                             number() + " days " + digits(5) + " seconds",
-                                             "-" + digits(20) + "." + digits(below(15)),
-                                             uuid(),
-                                             json,
-                                             json,
-                                             std::to_string(random()),
-                                             digits(15),
-                                             std::to_string(below(100)),
-                                             digits(3) + "/" + digits(5),
-                                             "1" + digits(1) + ".2." + digits(1) + ".4/1" + digits(1),
-                                             "2001:db8::/32",
-                                             "{1,NULL," + number() + "}",
-                                             "{\"" + word(9) + "\",NULL,\"\"}",
-                                             "[3:4]={1.5," + digits(20) + "}",
-                                             "{NULL}",
-                                             "7",
-                                             "{t,NULL}",
-                                             "{\"" + day + " " + clock + "+00\"}",
-                                             "{" + uuid() + "}",
-                                             "{x" + word(9) + "}",
-                                             "{a,b}",
-                                             "{ab,NULL}",
-                                             bits(11),
-                                             bits(below(200)),
-                                             "{" + bits(1 + below(20)) + ",NULL}",
-                                             uuid().substr(0, 12),
-                                             uuid().substr(0, 16),
-                                             tid(),
-                                             "{\"" + tid() + "\",NULL,\"" + tid() + "\"}",
-                                             "{" + uuid().substr(0, 12) + "," + uuid().substr(0, 12) + "}",
-                                             points(1),
-                                             points(2),
-                                             points(2),
-                                             "[" + points(1 + below(8)) + "]",
-                                             "(" + points(1 + below(8)) + ")",
-                                             "{" + number() + "," + number() + "," + number() + "}",
-                                             points(1) + "," + digits(3),
-                                             "{\"" + points(1) + "\",NULL}",
-                                             "{" + points(2) + ";NULL;" + points(2) + "}",
-                                             "{\"[" + points(3) + "]\",NULL}",
-                                             "1" + digits(4) + ":2" + digits(4) + ":20000",
-                                             word(30),
-                                             "<a b=\"" + word(20) + "\"/>",
-                                             "{NULL,10:20:11}"};
+    const std::vector<std::string> values = {
+        below(2) != 0 ? "t" : "f",
+        std::to_string(static_cast<int>(below(65536)) - 32768),
+        word(250),
+        number(),
+        number() + digits(8),
+        std::to_string(below(4000000000u)),
+        "1" + digits(3) + "." + digits(3),
+        "-1" + digits(8) + "e" + std::to_string(below(200)),
+        word(20),
+        word(7),
+        word(63),
+        word(2),
+        "\\x" + uuid(),
+        below(5) == 0 ? "infinity" : day,
+        clock,
+        clock + "+0" + digits(1),
+        day + " " + clock,
+        day + " " + clock + "-05:30",
+        number() + " days " + digits(5) + " seconds",
+        "-" + digits(20) + "." + digits(below(15)),
+        uuid(),
+        json,
+        json,
+        std::to_string(random()),
+        digits(15),
+        std::to_string(below(100)),
+        digits(3) + "/" + digits(5),
+        "1" + digits(1) + ".2." + digits(1) + ".4/1" + digits(1),
+        "2001:db8::/32",
+        "{1,NULL," + number() + "}",
+        "{\"" + word(9) + "\",NULL,\"\"}",
+        "[3:4]={1.5," + digits(20) + "}",
+        "{NULL}",
+        "7",
+        "{t,NULL}",
+        "{\"" + day + " " + clock + "+00\"}",
+        "{" + uuid() + "}",
+        "{x" + word(9) + "}",
+        "{a,b}",
+        "{ab,NULL}",
+        bits(11),
+        bits(below(200)),
+        "{" + bits(1 + below(20)) + ",NULL}",
+        uuid().substr(0, 12),
+        uuid().substr(0, 16),
+        tid(),
+        "{\"" + tid() + "\",NULL,\"" + tid() + "\"}",
+        "{" + uuid().substr(0, 12) + "," + uuid().substr(0, 12) + "}",
+        points(1),
+        points(2),
+        points(2),
+        "[" + points(1 + below(8)) + "]",
+        "(" + points(1 + below(8)) + ")",
+        "{" + number() + "," + number() + "," + number() + "}",
+        points(1) + "," + digits(3),
+        "{\"" + points(1) + "\",NULL}",
+        "{" + points(2) + ";NULL;" + points(2) + "}",
+        "{\"[" + points(3) + "]\",NULL}",
+        "1" + digits(4) + ":2" + digits(4) + ":19999",
+        word(30),
+        "<a b=\"" + word(20) + "\"/>",
+        "{NULL,10:20:11}",
+        words(20),
+        "{" + word(9) + "a:" + std::to_string(1 + below(20000)) + "B,NULL}",
+        "a & " + ("b" + word(9)) + ":A <-> (!c | '" + digits(5) + "':*)",
+        "{a|b&c,NULL,!d<3>e}"};
     std::string sql = "TRUNCATE r; INSERT INTO r VALUES (";
     for (int i = 0; i < columns; i++) {
       std::string value = values[static_cast<size_t>(i)];
