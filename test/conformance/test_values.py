@@ -50,6 +50,11 @@ def test_type_cache(space):
     values(space, "type_cache")
 
 
+def test_row_descriptors(space):
+    """Row descriptors of relations and types."""
+    values(space, "descriptors")
+
+
 def test_oid_aliases(space):
     """regclass and its kin are OIDs, whatever the search path makes of their names."""
     values(space, "aliases")

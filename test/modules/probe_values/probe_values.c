@@ -13,7 +13,9 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "nodes/value.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/multirangetypes.h"
@@ -1027,6 +1029,36 @@ do_type_cache(const char *argument)
 	commit();
 }
 
+/* --- row descriptors --- */
+
+static void
+describe(const char *what, TupleDesc desc)
+{
+	SAY("%s: %s, %d columns", what, desc == NULL ? "none" : desc->tdtypeid == RECORDOID ? "record" : "named",
+		desc ? desc->natts : 0);
+	for (int i = 0; desc && i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		SAY("  %s %s %d len %d byval %d align %c number %d", NameStr(attribute->attname), format_type_be(attribute->atttypid),
+			attribute->atttypmod, attribute->attlen, attribute->attbyval, attribute->attalign, attribute->attnum);
+	}
+}
+
+static void
+do_descriptors(const char *argument)
+{
+	begin();
+	SPI_execute("CREATE TABLE stored (id int, label varchar(9), at date[]); CREATE TYPE pair AS (a int, b text)", false, 0);
+	describe("relation", RelationNameGetTupleDesc("stored"));
+	describe("catalog", RelationNameGetTupleDesc("pg_catalog.pg_am"));
+	describe("type", TypeGetTupleDesc(type_named("pair"), NIL));
+	describe("with aliases", TypeGetTupleDesc(type_named("pair"), list_make2(makeString("x"), makeString("y"))));
+	describe("scalar", TypeGetTupleDesc(INT8ARRAYOID, list_make1(makeString("x"))));
+	execute("DROP TABLE stored; DROP TYPE pair", false, 0);
+	commit();
+}
+
 /* --- OIDs with names --- */
 
 static void
@@ -1110,6 +1142,7 @@ static const ProbeAction actions[] = {
 	{"own_types", do_own_types},
 	{"ranges", do_ranges},
 	{"type_cache", do_type_cache},
+	{"descriptors", do_descriptors},
 	{"aliases", do_aliases},
 	{NULL, NULL}
 };
