@@ -30,17 +30,6 @@ inline int compare(FunctionCallInfo fcinfo) {
 
 extern "C" {
 
-int32 ItemPointerCompare(ItemPointer arg1, ItemPointer arg2) {
-  const BlockNumber a = ItemPointerGetBlockNumberNoCheck(arg1), b = ItemPointerGetBlockNumberNoCheck(arg2);
-  if (a != b) return a < b ? -1 : 1;
-  const OffsetNumber c = ItemPointerGetOffsetNumberNoCheck(arg1), d = ItemPointerGetOffsetNumberNoCheck(arg2);
-  return c < d ? -1 : c > d ? 1 : 0;
-}
-
-bool ItemPointerEquals(ItemPointer pointer1, ItemPointer pointer2) {
-  return ItemPointerCompare(pointer1, pointer2) == 0;
-}
-
 // A negative block wraps around, as any number does that strtoul() takes.
 Datum tidin(PG_FUNCTION_ARGS) {
   const char* text = PG_GETARG_CSTRING(0);
