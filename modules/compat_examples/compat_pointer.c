@@ -32,7 +32,8 @@ compat_pointer_sighup(SIGNAL_ARGS)
 	int			save_errno = errno;
 
 	got_sighup = true;
-	SetLatch(&MyProc->procLatch);
+	if (MyProc)
+		SetLatch(&MyProc->procLatch);
 	errno = save_errno;
 }
 
@@ -42,7 +43,8 @@ compat_pointer_sigterm(SIGNAL_ARGS)
 	int			save_errno = errno;
 
 	got_sigterm = true;
-	SetLatch(&MyProc->procLatch);
+	if (MyProc)
+		SetLatch(&MyProc->procLatch);
 	errno = save_errno;
 }
 

@@ -84,6 +84,9 @@ Result<void> Postmaster::start() {
 }
 
 void Postmaster::on_signal(int signal_number) {
+  // Workers may run before all that were ordered are announced; whoever has seen them run and gives an order must not find
+  // the host unready.
+  if (announcement_pending_ && phase_ == Phase::running && signal_number != SIGUSR1) announce_upstream();
   switch (signal_number) {
     case SIGHUP:
       reload();

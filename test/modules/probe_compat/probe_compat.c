@@ -28,7 +28,8 @@ static void
 on_sighup(SIGNAL_ARGS)
 {
 	got_sighup = true;
-	SetLatch(&MyProc->procLatch);
+	if (MyProc)
+		SetLatch(&MyProc->procLatch);
 }
 
 static void

@@ -189,11 +189,11 @@ TEST_F(SessionTest, PreparedStatementsFollowTheSearchPath) {
 
 TEST_F(SessionTest, PreparedStatementsSurviveErrors) {
   // Refused when it is prepared, again and again, until it makes sense.
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT a FROM t6"), "[42P01]");
-  once("CREATE TABLE t6 (a int)");
-  once("INSERT INTO t6 VALUES (0), (1)");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(once("SELECT a FROM t60"), "[42P01]");
+  once("CREATE TABLE t60 (a int)");
+  once("INSERT INTO t60 VALUES (0), (1)");
   session.begin();
-  EXPECT_EQ(run("SELECT sum(a) FROM t6"), "1");
+  EXPECT_EQ(run("SELECT sum(a) FROM t60"), "1");
   // Fails when it is run, and is prepared all the same.
   Request r = text_request("SELECT 1 / $1");
   r.types = {23};
@@ -201,7 +201,7 @@ TEST_F(SessionTest, PreparedStatementsSurviveErrors) {
     r.values = {std::to_string(i % 2)};
     EXPECT_EQ(run(session, r), i % 2 == 0 ? "[22012]" : "1");
   }
-  EXPECT_EQ(run("SELECT sum(a) FROM t6"), "1");
+  EXPECT_EQ(run("SELECT sum(a) FROM t60"), "1");
   session.commit();
   EXPECT_FALSE(session.failure());
 }
