@@ -190,7 +190,7 @@ class Postmaster {
   std::vector<pid_t> postponed_ends_;   // workers that have ended during the pass of starts
   bool last_words_postponed_ = false;
   int orders_outstanding_ = 0;          // workers that fork servers are making
-  bool start_pass_open_ = false;  // the last pass of starts has not ended: workers were ordered and not announced yet
+  bool start_pass_open_ = false;        // the last pass of starts has not ended: workers were ordered and not announced yet
   bool slots_postponed_ = false;        // until then
   int starts_of_pass_ = 0;
   bool announcement_pending_ = false;   // that the upstream is ready, until the first pass of starts is through

@@ -9,7 +9,7 @@
 // have not, and are forked, started and ended in less than half the time. The postmaster itself never loads it.
 //
 // Spares are made by fork servers (fork_server.hpp), one for each kind. A few are kept waiting. When more workers are to be
-// started than there are spares, the fork server is given their orders and makes the workers themselves: that saves each the
+// started than there are spares, their fork server is given the orders and makes the workers themselves: that saves each the
 // pipe, and the sleep before the order comes. Without a fork server, or with spare_worker_processes = 0, the postmaster
 // forks workers itself.
 //
