@@ -15,10 +15,10 @@
 //     size: their table entries, their free objects and the list of slabs that have any. A pool's lock is taken
 //     before control->lock, never after it, and no process holds two pools' locks.
 //  2. The table entry of a page of a living object does not change: dsa_free() may look at it without a lock.
-//  3. The window's `data_pages` grows under the lock, after the storage is there. A process maps what it comes
-//  to need:
-//     a pointer it was given lies below the `data_pages` it reads then. Giving pages back at the end lowers
-//     `data_pages`; mappings that reach further stay good for when it grows again.
+//  3. The window's `data_pages` grows under the lock, after the storage is there. An object a process was given lies,
+//     to its last byte, below the `data_pages` it reads then; it maps all of them before it takes an address: an
+//     object can begin in pages it has long mapped and end in those of a later growth. Giving pages back at the end
+//     lowers `data_pages`; mappings that reach further stay good for when it grows again.
 //  4. No error is raised between the first change of a structure and the last.
 //  5. An area lives as long as its window's segment (dsa_create), or as its place (in place): there
 //  `references`
@@ -122,13 +122,14 @@ struct Control {
   FreePageManager place_runs;  // under `lock`
 };
 
-// At the window's beginning.
+// At the window's beginning. Every look at an object reads `data_pages`, so it shares a cache line with nothing that
+// changes more often.
 struct WindowHead {
-  Size window;           // never changes; nor do the following
-  Size table;            // offset
-  Size first_page;       // number of the first page of data
-  Size data_pages;       // invariant 3
-  FreePageManager runs;  // under the control's lock
+  Size window;                                        // never changes; nor do the following
+  Size table;                                         // offset
+  Size first_page;                                    // number of the first page of data
+  Size data_pages;                                    // invariant 3
+  alignas(PG_CACHE_LINE_SIZE) FreePageManager runs;  // under the control's lock
 };
 
 constexpr Size window_control = MAXALIGN(sizeof(WindowHead));  // dsa_create's control
@@ -141,7 +142,7 @@ struct dsa_area {
   char* place;           // null unless made in place
   dsm_segment* segment;  // the window's; null while this process has not attached to it
   char* window;
-  Size mapped_end;    // of the window's data, as an offset; 0 without a window
+  Size mapped_pages;  // of the window's data; 0 without a window
   Size mapped_table;  // bytes of the window's table
   MemoryContext context;
   bool mapping_pinned;
@@ -166,7 +167,7 @@ void use_segment(dsa_area* area, dsm_segment* segment) {
   area->window = static_cast<char*>(dsm_segment_address(segment));
   if (area->mapping_pinned) dsm_pin_mapping(segment);
   area->mapped_table = 0;
-  area->mapped_end = 0;
+  area->mapped_pages = 0;
 }
 
 // Maps all that there is. Raises when it cannot.
@@ -179,11 +180,9 @@ void map_window(dsa_area* area) {
     bgw::dsm_map_part(area->segment, head->table + area->mapped_table, table - area->mapped_table);
     area->mapped_table = table;
   }
-  const Size begin = std::max(area->mapped_end, start);
-  const Size end = start + pages * page;
-  if (end > begin) {
-    bgw::dsm_map_part(area->segment, begin, end - begin);
-    area->mapped_end = end;
+  if (pages > area->mapped_pages) {
+    bgw::dsm_map_part(area->segment, start + area->mapped_pages * page, (pages - area->mapped_pages) * page);
+    area->mapped_pages = pages;
   }
 }
 
@@ -232,11 +231,10 @@ void init_window(char* memory, Size window, Size table) {
 char* address_of(dsa_area* area, dsa_pointer pointer) {
   if (!(pointer & in_window)) return area->place + pointer;
   const Size offset = pointer ^ in_window;
-  if (offset >= area->mapped_end) {
+  if (!area->segment || __atomic_load_n(&head_of(area)->data_pages, __ATOMIC_ACQUIRE) > area->mapped_pages)
     see_whole_window(area);
-    if (offset >= area->mapped_end)
-      elog(ERROR, "dsa_pointer " DSA_POINTER_FORMAT " is not in the area", pointer);
-  }
+  if (!area->segment || offset >= (head_of(area)->first_page + area->mapped_pages) * page)
+    elog(ERROR, "dsa_pointer " DSA_POINTER_FORMAT " is not in the area", pointer);
   return area->window + offset;
 }
 

@@ -234,6 +234,35 @@ TEST_F(DsaTest, ZeroedMemoryIsZeroAndHugeObjectsWork) {
               }).exited_with(0));
 }
 
+// A process that mapped the area when it was small reads an object that lies across what was its end then.
+TEST_F(DsaTest, AnObjectAcrossAnOldEndIsSeenWhole) {
+  constexpr Size large = 8 << 20;
+  Page* page = shared_value<Page>();
+  const pid_t reader = start_child([=] {
+    MUST(becomes_true([=] { return page->step == 1; }));
+    dsa_area* area = dsa_attach(page->handle);
+    MUST(is_filled(area, page->pointer, 100));
+    page->step = 2;
+    MUST(becomes_true([=] { return page->step == 3; }));
+    MUST(is_filled(area, page->pointer, large));
+  });
+  EXPECT_TRUE(run_child([=] {
+                dsa_area* area = dsa_create(tranche);
+                const dsa_pointer small = dsa_allocate(area, 100);
+                fill(area, small, 100);
+                page->pointer = small;
+                page->handle = dsa_get_handle(area);
+                page->step = 1;
+                MUST(becomes_true([=] { return page->step == 2; }));
+                const dsa_pointer object = dsa_allocate(area, large);
+                MUST(object - small < 64 * FPM_PAGE_SIZE);
+                fill(area, object, large);
+                page->pointer = object;
+                page->step = 3;
+              }).exited_with(0));
+  EXPECT_TRUE(wait_for_child(reader).exited_with(0));
+}
+
 // Several processes in one area, in place and not: they hand objects to each other through a shelf.
 TEST_F(DsaTest, StressOfManyProcesses) {
   constexpr int shelf_size = 64;
