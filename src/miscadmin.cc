@@ -5,6 +5,7 @@
 // the hold-off counts are written by ordinary code only and read by handlers. What the postmaster sets
 // (DataDir, limits) children inherit through fork and leave alone.
 #include "port/clock.hpp"
+#include "port/start_data.hpp"
 
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ extern "C" {
 namespace {
 
 // The latch of a process that has no PGPROC (yet, or any more).
-Latch local_latch;
+BGW_WRITTEN_AT_START Latch local_latch;
 
 // The server's timestamps count microseconds since 2000.
 TimestampTz current_timestamp() {
@@ -61,9 +62,9 @@ volatile uint32 CritSectionCount = 0;
 
 pid_t PostmasterPid = 0;
 bool IsPostmasterEnvironment = false;
-bool IsUnderPostmaster = false;
-bool IsBackgroundWorker = false;
-bool ExitOnAnyError = false;
+BGW_WRITTEN_AT_START bool IsUnderPostmaster = false;
+BGW_WRITTEN_AT_START bool IsBackgroundWorker = false;
+BGW_WRITTEN_AT_START bool ExitOnAnyError = false;
 
 char* DataDir = nullptr;
 char my_exec_path[MAXPGPATH] =
@@ -74,15 +75,15 @@ int MaxBackends = 0;
 int MaxConnections = 90;
 int max_worker_processes = 8;
 
-int MyProcPid = 0;
-pg_time_t MyStartTime = 0;
-TimestampTz MyStartTimestamp = 0;
-struct Latch* MyLatch = nullptr;
-int MyPMChildSlot = 0;
-BackendType MyBackendType = B_INVALID;
+BGW_WRITTEN_AT_START int MyProcPid = 0;
+BGW_WRITTEN_AT_START pg_time_t MyStartTime = 0;
+BGW_WRITTEN_AT_START TimestampTz MyStartTimestamp = 0;
+BGW_WRITTEN_AT_START struct Latch* MyLatch = nullptr;
+BGW_WRITTEN_AT_START int MyPMChildSlot = 0;
+BGW_WRITTEN_AT_START BackendType MyBackendType = B_INVALID;
 BackendId MyBackendId = InvalidBackendId;
 BackendId ParallelLeaderBackendId = InvalidBackendId;
-ProcessingMode Mode = InitProcessing;
+BGW_WRITTEN_AT_START ProcessingMode Mode = InitProcessing;
 
 shmem_request_hook_type shmem_request_hook = nullptr;
 bool process_shmem_requests_in_progress = false;

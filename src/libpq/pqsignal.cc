@@ -3,6 +3,8 @@
 // pqsignal() must be the server's: modules install their handlers with it, and libpq, which exports the same
 // name, resolves its own calls to this one. Entered from ordinary code only; the masks are written once by the
 // postmaster (pqinitmask) and by each child on its way up.
+#include "port/start_data.hpp"
+
 #include <csignal>
 #include <initializer_list>
 
@@ -34,8 +36,8 @@ pqsigfunc install(int signo, pqsigfunc func, const sigset_t* blocked_meanwhile) 
 
 extern "C" {
 
-sigset_t UnBlockSig;
-sigset_t BlockSig;
+BGW_WRITTEN_AT_START sigset_t UnBlockSig;
+BGW_WRITTEN_AT_START sigset_t BlockSig;
 sigset_t StartupBlockSig;
 
 void pqinitmask(void) {

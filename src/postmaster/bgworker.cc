@@ -8,6 +8,7 @@
 #include "bridge/die.hpp"
 #include "bridge/entry.hpp"
 #include "core/session.hpp"
+#include "port/start_data.hpp"
 #include "postmaster/bgworker_private.hpp"
 
 extern "C" {
@@ -27,7 +28,7 @@ extern "C" {
 }
 #include "bridge/worker_session.hpp"
 
-BackgroundWorker* MyBgworkerEntry = nullptr;
+BGW_WRITTEN_AT_START BackgroundWorker* MyBgworkerEntry = nullptr;
 
 namespace {
 
@@ -117,13 +118,14 @@ void run_entry_function(void* arg) {
   InitProcess();
   pgstat_beinit();
   pgstat_bestart();
-  // That names the server itself, not a file; none of its own workers is here.
-  if (strcmp(worker->bgw_library_name, "postgres") == 0)
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-                    errmsg_internal("internal function \"%s\" not found", worker->bgw_function_name)));
-  if (function == nullptr)
+  if (function == nullptr) {
+    // That names the server itself, not a file; none of its own workers is here.
+    if (strcmp(worker->bgw_library_name, "postgres") == 0)
+      ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+                      errmsg_internal("internal function \"%s\" not found", worker->bgw_function_name)));
     function = reinterpret_cast<bgworker_main_type>(
         load_external_function(worker->bgw_library_name, worker->bgw_function_name, true, nullptr));
+  }
   CurrentMemoryContext = TopMemoryContext;
   function(worker->bgw_main_arg);
 }
@@ -179,7 +181,7 @@ void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry_fu
   MyBgworkerEntry = worker;
   IsBackgroundWorker = true;
   MyBackendType = B_BG_WORKER;
-  MyProcPort = nullptr;
+  if (MyProcPort) MyProcPort = nullptr;
   SetProcessingMode(InitProcessing);
   init_ps_display(worker->bgw_name);
   install_default_handlers((worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0);

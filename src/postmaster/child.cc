@@ -44,7 +44,6 @@ pid_t fork_child(int child_slot) noexcept {
 }
 
 pid_t fork_child_of_postmaster(int* pidfd, pid_t* note) noexcept {
-  std::fflush(nullptr);
   pid_t pid = clone_sibling(pidfd, note);
   if (pid == 0) begin(0);
   return pid;

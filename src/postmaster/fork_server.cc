@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <new>
 
 #include "core/event_loop.hpp"
+#include "port/start_data.hpp"
 #include "postmaster/child.hpp"
 
 namespace bgw {
@@ -81,9 +83,10 @@ bool request(int socket, const void* bytes, std::size_t size) noexcept {
 
 void run_fork_server(int socket, const ForkedMains& mains, pid_t* note) {
   // Static: a worker has its order here as long as it lives.
-  alignas(std::max_align_t) static std::byte text[kLargestOrder];
+  alignas(std::max_align_t) BGW_WRITTEN_AT_START static std::byte text[kLargestOrder];
   socket = EventLoop::make_private(socket);
   *static_cast<volatile pid_t*>(note) = 0;  // the kernel will find the page there
+  std::fflush(nullptr);                     // nothing is written through stdio from here on
   for (;;) {
     ssize_t got = ::recv(socket, text, sizeof text, 0);
     if (got < 0 && errno == EINTR) continue;

@@ -12,6 +12,7 @@
 //
 // Entered from ordinary code, and from the default SIGTERM handler when no host code is interrupted by it.
 #include "bridge/critical.hpp"
+#include "port/start_data.hpp"
 
 #include <cstdlib>
 #include <unistd.h>
@@ -39,9 +40,9 @@ struct ExitList {
   int count;
 };
 
-ExitList before_shmem_exit_list = {"before_shmem_exit", {}, 0};
-ExitList on_shmem_exit_list = {"on_shmem_exit", {}, 0};
-ExitList on_proc_exit_list = {"on_proc_exit", {}, 0};
+BGW_WRITTEN_AT_START ExitList before_shmem_exit_list = {"before_shmem_exit", {}, 0};
+BGW_WRITTEN_AT_START ExitList on_shmem_exit_list = {"on_shmem_exit", {}, 0};
+BGW_WRITTEN_AT_START ExitList on_proc_exit_list = {"on_proc_exit", {}, 0};
 bool atexit_is_registered = false;
 
 void run_callbacks(ExitList& list, int code) {

@@ -19,6 +19,7 @@ extern "C" {
 }
 
 #include "storage/dsm_region.hpp"
+#include "storage/process_room.hpp"
 #include "storage/shmem_region.hpp"
 
 namespace {
@@ -39,6 +40,7 @@ void make_shared_memory() {
   InitShmemIndex();
   dsm_shmem_init();
 
+  bgw::make_process_rooms();
   InitProcGlobal();
   CreateSharedBackendStatus();
   PMSignalShmemInit();

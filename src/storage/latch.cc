@@ -29,6 +29,7 @@
 #include "port/fd.hpp"
 #include "port/futex.hpp"
 #include "port/process.hpp"
+#include "port/start_data.hpp"
 
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -54,22 +55,22 @@ namespace {
 
 // What the process sleeps on, for its own SIGPWR handler. A wait without a latch sleeps on `no_latch_word`.
 volatile int no_latch_word = bgw::latch_clear;
-volatile int* volatile sleeping_word = nullptr;
-volatile sig_atomic_t sleeping_in_poll = 0;
+BGW_WRITTEN_AT_START volatile int* volatile sleeping_word = nullptr;
+BGW_WRITTEN_AT_START volatile sig_atomic_t sleeping_in_poll = 0;
 
 // Descriptors of this process's own, opened when first needed. A forked child finds those of its parent here
 // and must not use them: `descriptors_pid` tells.
 bgw::UniqueFd signal_fd;
 bgw::UniqueFd postmaster_fd;
-pid_t descriptors_pid = 0;
+BGW_WRITTEN_AT_START pid_t descriptors_pid = 0;
 
-int watched_socket = -1;
-void (*consume_session)() noexcept = nullptr;
+BGW_WRITTEN_AT_START int watched_socket = -1;
+BGW_WRITTEN_AT_START void (*consume_session)() noexcept = nullptr;
 
 void forget_inherited_descriptors() {
   if (descriptors_pid == MyProcPid) return;
-  signal_fd.reset();
-  postmaster_fd.reset();
+  if (signal_fd) signal_fd.reset();
+  if (postmaster_fd) postmaster_fd.reset();
   descriptors_pid = MyProcPid;
 }
 

@@ -1,9 +1,10 @@
-// Counting semaphores in shared memory, one per PGPROC, on a futex.
+// Counting semaphores in shared memory, one per PGPROC and in its room, on a futex.
 //
 // Invariants: `count` is never negative and is the futex word; `sleepers` is raised before a sleep and lowered
 // after it, so a post that sees it zero has nobody to wake. A sleeper killed in its sleep leaves it too high,
 // which costs a system call and nothing else.
 #include "port/futex.hpp"
+#include "storage/process_room.hpp"
 
 #include <climits>
 
@@ -13,39 +14,26 @@ extern "C" {
 #include "storage/shmem.h"
 }
 
-struct PGSemaphoreData {
-  volatile int count;     // by anybody, atomically
-  volatile int sleepers;  // by anybody, atomically
-};
-
 namespace {
 
-union PaddedSemaphore {
-  PGSemaphoreData semaphore;
-  char pad[PG_CACHE_LINE_SIZE];
-};
-
-PaddedSemaphore* semaphores = nullptr;
-int semaphore_count = 0;
 int semaphores_used = 0;
 
 }  // namespace
 
 extern "C" {
 
+// None beyond that of the rooms.
 Size PGSemaphoreShmemSize(int maxSemas) {
-  return mul_size(maxSemas, sizeof(PaddedSemaphore));
+  return 0;
 }
 
 void PGReserveSemaphores(int maxSemas) {
-  semaphores = static_cast<PaddedSemaphore*>(ShmemAllocUnlocked(PGSemaphoreShmemSize(maxSemas)));
-  semaphore_count = maxSemas;
   semaphores_used = 0;
 }
 
 PGSemaphore PGSemaphoreCreate(void) {
-  if (semaphores_used >= semaphore_count) elog(PANIC, "too many semaphores created");
-  PGSemaphore semaphore = &semaphores[semaphores_used++].semaphore;
+  if (semaphores_used >= bgw::process_room_count()) elog(PANIC, "too many semaphores created");
+  PGSemaphore semaphore = &bgw::process_room(semaphores_used++).semaphore;
   semaphore->count = 1;
   semaphore->sleepers = 0;
   return semaphore;

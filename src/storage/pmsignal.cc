@@ -10,7 +10,9 @@
 //     postmaster, the child has left without cleaning up.
 //  3. The kernel sends each child SIGPWR when the postmaster ends. The handler raises the flag, ends the sleep
 //     that is going on (latch.cc) and winds up a timer whose SIGKILL makes sure that no child stays on.
+#include "port/start_data.hpp"
 #include "storage/pmsignal_internal.hpp"
+#include "storage/process_room.hpp"
 
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -43,7 +45,6 @@ struct PMSignalData {
   volatile sig_atomic_t reasons[NUM_PMSIGNALS];  // set by children, cleared by the postmaster
   volatile QuitSignalReason quit_reason;         // written by the postmaster before it sends SIGQUIT
   int slot_count;                                // written at creation; the postmaster uses its own copy
-  volatile sig_atomic_t child_states[FLEXIBLE_ARRAY_MEMBER];
 };
 
 namespace {
@@ -58,6 +59,10 @@ int slot_count = 0;
 // One slot for each PGPROC: a child's slot number is the number of its PGPROC plus one.
 int wanted_slot_count() {
   return MaxBackends + NUM_AUXILIARY_PROCS;
+}
+
+volatile sig_atomic_t& child_state(int slot) {
+  return bgw::process_room(slot - 1).child_state;
 }
 
 void postmaster_death_handler(SIGNAL_ARGS) {
@@ -94,10 +99,10 @@ int child_slot_count() noexcept {
 
 extern "C" {
 
-volatile sig_atomic_t postmaster_possibly_dead = false;
+BGW_WRITTEN_AT_START volatile sig_atomic_t postmaster_possibly_dead = false;
 
 Size PMSignalShmemSize(void) {
-  return add_size(offsetof(PMSignalData, child_states), mul_size(wanted_slot_count(), sizeof(sig_atomic_t)));
+  return sizeof(PMSignalData);
 }
 
 void PMSignalShmemInit(void) {
@@ -142,37 +147,37 @@ int AssignPostmasterChildSlot(void) {
     return 0;
   }
   int slot = free_slots[--free_slot_count];
-  shared->child_states[slot - 1] = child_assigned;
+  child_state(slot) = child_assigned;
   return slot;
 }
 
 bool ReleasePostmasterChildSlot(int slot) {
   Assert(!IsUnderPostmaster);
   Assert(slot > 0 && slot <= slot_count);
-  bool left_in_order = shared->child_states[slot - 1] == child_assigned;
-  shared->child_states[slot - 1] = child_unused;
+  bool left_in_order = child_state(slot) == child_assigned;
+  child_state(slot) = child_unused;
   free_slots[free_slot_count++] = slot;
   return left_in_order;
 }
 
 bool IsPostmasterChildWalSender(int slot) {
   Assert(slot > 0 && slot <= slot_count);
-  return shared->child_states[slot - 1] == child_walsender;
+  return child_state(slot) == child_walsender;
 }
 
 void MarkPostmasterChildActive(void) {
   Assert(MyPMChildSlot > 0);
-  shared->child_states[MyPMChildSlot - 1] = child_active;
+  child_state(MyPMChildSlot) = child_active;
 }
 
 void MarkPostmasterChildInactive(void) {
   Assert(MyPMChildSlot > 0);
-  shared->child_states[MyPMChildSlot - 1] = child_assigned;
+  child_state(MyPMChildSlot) = child_assigned;
 }
 
 void MarkPostmasterChildWalSender(void) {
   Assert(MyPMChildSlot > 0);
-  shared->child_states[MyPMChildSlot - 1] = child_walsender;
+  child_state(MyPMChildSlot) = child_walsender;
 }
 
 // An orphan is given to another parent at once, so the parent's number tells.
@@ -186,7 +191,7 @@ bool PostmasterIsAliveInternal(void) {
 
 void PostmasterDeathSignalInit(void) {
   pqsignal(SIGPWR, postmaster_death_handler);
-  if (prctl(PR_SET_PDEATHSIG, SIGPWR) < 0) elog(ERROR, "could not request parent death signal: %m");
+  if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGPWR) < 0) elog(ERROR, "could not request parent death signal: %m");
   // It may have died before it was asked to tell.
   postmaster_possibly_dead = true;
 }

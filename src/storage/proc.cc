@@ -6,6 +6,8 @@
 // owner: a late SetLatch() finds an unowned latch and does no harm.
 #include <unistd.h>
 
+#include "port/start_data.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
@@ -21,6 +23,8 @@ extern "C" {
 }
 
 namespace {
+
+PGPROC* processes = nullptr;  // ProcGlobal->allProcs, where a new process need not look into shared memory for it
 
 uint32 process_count() {
   return static_cast<uint32>(MaxBackends + NUM_AUXILIARY_PROCS);
@@ -54,7 +58,7 @@ void nothing_at_exit(int code, Datum arg) {}
 
 extern "C" {
 
-PGPROC* MyProc = nullptr;
+BGW_WRITTEN_AT_START PGPROC* MyProc = nullptr;
 PROC_HDR* ProcGlobal = nullptr;
 PGPROC* PreparedXactProcs = nullptr;
 int DeadlockTimeout = 1000;
@@ -89,7 +93,7 @@ void InitProcGlobal(void) {
 
   // All zero: InvalidTransactionId, InvalidOid, no links.
   PGPROC* procs = static_cast<PGPROC*>(ShmemAlloc(mul_size(count, sizeof(PGPROC))));
-  ProcGlobal->allProcs = procs;
+  ProcGlobal->allProcs = processes = procs;
   ProcGlobal->allProcCount = count;
   ProcGlobal->xids = static_cast<TransactionId*>(ShmemAlloc(mul_size(count, sizeof(TransactionId))));
   ProcGlobal->subxidStates = static_cast<XidCacheStatus*>(ShmemAlloc(mul_size(count, sizeof(XidCacheStatus))));
@@ -114,10 +118,10 @@ void InitProcGlobal(void) {
 void InitProcess(void) {
   if (!ProcGlobal) elog(PANIC, "proc header uninitialized");
   if (MyProc) elog(ERROR, "you already exist");
-  if (MyPMChildSlot < 1 || MyPMChildSlot > static_cast<int>(ProcGlobal->allProcCount))
+  if (MyPMChildSlot < 1 || MyPMChildSlot > static_cast<int>(process_count()))
     elog(PANIC, "no PGPROC for child slot %d", MyPMChildSlot);
 
-  MyProc = &ProcGlobal->allProcs[MyPMChildSlot - 1];
+  MyProc = &processes[MyPMChildSlot - 1];
   if (IsUnderPostmaster) MarkPostmasterChildActive();
 
   PGPROC* proc = MyProc;

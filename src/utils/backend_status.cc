@@ -1,10 +1,11 @@
 // What each process shows of its doings: its kind, since when it runs, what it runs now.
 //
-// One entry per PGPROC in shared memory, written by its owner only, under the protocol of the header: the
+// One entry per PGPROC, in its room (storage/process_room.hpp), written by its owner only, under the protocol of the header: the
 // change count is odd while the entry is being changed, and a reader whose copy saw it odd or moving copies
 // again. An entry's strings lie behind it, so that a new process touches few pages. The postmaster, which must not trust
 // what it finds there, computes the place of a dead child's activity itself and copies printable characters only.
 #include "port/clock.hpp"
+#include "port/start_data.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -22,21 +23,20 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "storage/process_room.hpp"
 #include "utils/transaction_count.hpp"
 
 namespace {
 
-// In shared memory, one per PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is always 0.
-struct alignas(PG_CACHE_LINE_SIZE) Room {
+// In the room of each PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is always 0.
+struct alignas(PG_CACHE_LINE_SIZE) Status {
   PgBackendStatus entry;
   char appname[NAMEDATALEN];
   // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set to 0 by the
   // next one.
   alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> transactions_ended;
 };
-char* rooms = nullptr;
-Size room_size = 0;
-int my_number = -1;  // of the room that has MyBEEntry
+BGW_WRITTEN_AT_START int my_number = -1;  // of the room that has MyBEEntry
 
 // How many there are and how long an activity is, as it was when they were made.
 int entry_count = 0;
@@ -51,21 +51,17 @@ TimestampTz current_timestamp() {
   return bgw::wall_clock_us() - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
-Room& room(int number) {
-  return *reinterpret_cast<Room*>(rooms + static_cast<Size>(number) * room_size);
+Status& status(int number) {
+  return *reinterpret_cast<Status*>(bgw::status_part(number));
 }
 PgBackendStatus& entry_of(int number) {
-  return room(number).entry;
+  return status(number).entry;
 }
 char* activity_of(int number) {
-  return reinterpret_cast<char*>(&room(number) + 1);
+  return reinterpret_cast<char*>(&status(number) + 1);
 }
 char* appname_of(int number) {
-  return room(number).appname;
-}
-
-Size size_of_room() {
-  return TYPEALIGN(PG_CACHE_LINE_SIZE, add_size(sizeof(Room), static_cast<Size>(pgstat_track_activity_query_size)));
+  return status(number).appname;
 }
 
 void leave_entry(int code, Datum arg) {
@@ -132,15 +128,19 @@ void copy_printable(char* to, const char* from, int size) {
 
 namespace bgw {
 
+Size status_part_size() {
+  return add_size(sizeof(Status), static_cast<Size>(pgstat_track_activity_query_size));
+}
+
 void count_transaction() noexcept {
   if (!MyBEEntry) return;
-  std::atomic<std::uint64_t>& ended = room(my_number).transactions_ended;
+  std::atomic<std::uint64_t>& ended = status(my_number).transactions_ended;
   ended.store(ended.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 std::uint64_t transactions_of(int process_number) noexcept {
-  if (!rooms || process_number < 0 || process_number >= entry_count) return 0;
-  return room(process_number).transactions_ended.load(std::memory_order_relaxed);
+  if (process_number < 0 || process_number >= entry_count) return 0;
+  return status(process_number).transactions_ended.load(std::memory_order_relaxed);
 }
 
 }  // namespace bgw
@@ -149,19 +149,16 @@ extern "C" {
 
 bool pgstat_track_activities = true;
 int pgstat_track_activity_query_size = 1024;
-PgBackendStatus* MyBEEntry = nullptr;
+BGW_WRITTEN_AT_START PgBackendStatus* MyBEEntry = nullptr;
 
+// Of the rooms, with what else is in them.
 Size BackendStatusShmemSize(void) {
-  Size count = static_cast<Size>(MaxBackends + NUM_AUXILIARY_PROCS);
-  return add_size(mul_size(size_of_room(), count), PG_CACHE_LINE_SIZE);
+  return bgw::process_rooms_size();
 }
 
 void CreateSharedBackendStatus(void) {
-  bool found;
-  entry_count = MaxBackends + NUM_AUXILIARY_PROCS;
+  entry_count = bgw::process_room_count();
   activity_size = static_cast<Size>(pgstat_track_activity_query_size);
-  room_size = size_of_room();
-  rooms = static_cast<char*>(ShmemInitStruct("Backend Status Array", mul_size(room_size, entry_count), &found));
   for (int i = 0; i < entry_count; i++) {
     entry_of(i).st_appname = appname_of(i);
     entry_of(i).st_activity_raw = activity_of(i);
@@ -185,7 +182,7 @@ void pgstat_bestart(void) {
   const int number = my_number;
   const bool is_new = entry->st_procpid != MyProcPid;
   const TimestampTz now = current_timestamp();
-  if (is_new) room(number).transactions_ended.store(0, std::memory_order_relaxed);
+  if (is_new) status(number).transactions_ended.store(0, std::memory_order_relaxed);
 
   PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
   entry->st_procpid = MyProcPid;
@@ -320,7 +317,7 @@ const char* pgstat_get_backend_current_activity(int pid, bool checkUser) {
 // For the postmaster: trusts nothing that the dead child may have scribbled on. A worker that never connected
 // has an activity for the tools to show, but in the server it would have none to die in.
 const char* pgstat_get_crashed_backend_activity(int pid, char* buffer, int buflen) {
-  if (!rooms) return nullptr;
+  if (entry_count == 0) return nullptr;
   for (int i = 0; i < entry_count; i++) {
     if (entry_of(i).st_procpid != pid) continue;
     const char* activity = activity_of(i);

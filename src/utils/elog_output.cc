@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "bridge/critical.hpp"
+#include "port/start_data.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -30,12 +31,12 @@ namespace {
 constexpr int kTimeLength = 128;
 
 // One entry's time, read once so that every line of it says the same.
-struct timeval entry_time;
+BGW_WRITTEN_AT_START struct timeval entry_time;
 bool entry_time_known = false;
 char formatted_log_time[kTimeLength];
 char formatted_start_time[kTimeLength];
-long line_number = 0;
-int line_number_pid = 0;
+BGW_WRITTEN_AT_START long line_number = 0;
+BGW_WRITTEN_AT_START int line_number_pid = 0;
 
 void read_entry_time() {
   if (entry_time_known) return;

@@ -5,6 +5,8 @@
 // tree before its memory goes, so that an error in a callback leaves no pointer to freed memory.
 #include <cstdio>
 
+#include "port/start_data.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
@@ -13,7 +15,7 @@ extern "C" {
 
 extern "C" {
 
-MemoryContext CurrentMemoryContext = nullptr;
+BGW_WRITTEN_AT_START MemoryContext CurrentMemoryContext = nullptr;
 MemoryContext TopMemoryContext = nullptr;
 MemoryContext ErrorContext = nullptr;
 MemoryContext PostmasterContext = nullptr;

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <unistd.h>
 
+#include "port/start_data.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
@@ -16,11 +18,15 @@ extern "C" {
 
 namespace {
 
+// Not constants: read-only data would be a page more that a new process comes to.
+BGW_WRITTEN_AT_START char every_title[] = "bgworkerd: ";
+BGW_WRITTEN_AT_START char one_space[] = " ";
+
 char* title = nullptr;      // where the kernel looks
 size_t title_size = 0;      // bytes there, the zero at the end included
-size_t title_length = 0;    // what is in use
-size_t fixed_length = 0;    // the part before the activity
-size_t written_length = 0;  // what an earlier title may have left behind
+BGW_WRITTEN_AT_START size_t title_length = 0;    // what is in use
+BGW_WRITTEN_AT_START size_t fixed_length = 0;    // the part before the activity
+BGW_WRITTEN_AT_START size_t written_length = 0;  // what an earlier title may have left behind
 
 char* duplicate(const char* text) {
   char* copy = strdup(text);
@@ -44,10 +50,13 @@ size_t append(size_t at, const char* text) {
   return at + length;
 }
 
+void end_at(size_t length) {
+  memset(title + length, '\0', Max(written_length, length) - length + 1);
+  title_length = written_length = length;
+}
+
 void show(const char* activity) {
-  title_length = append(fixed_length, activity);
-  memset(title + title_length, '\0', Max(written_length, title_length) - title_length + 1);
-  written_length = title_length;
+  end_at(append(fixed_length, activity));
 }
 
 }  // namespace
@@ -83,10 +92,10 @@ char** save_ps_display_args(int argc, char** argv) {
 void init_ps_display(const char* fixed_part) {
   if (!title || !IsUnderPostmaster) return;
   if (!fixed_part) fixed_part = GetBackendTypeDesc(MyBackendType);
-  fixed_length = append(0, "bgworkerd: ");
+  fixed_length = append(0, every_title);
   if (cluster_name && cluster_name[0]) fixed_length = append(append(fixed_length, cluster_name), ": ");
-  fixed_length = append(append(fixed_length, fixed_part), " ");
-  show("");  // the first title is set whatever update_process_title says
+  fixed_length = append(append(fixed_length, fixed_part), one_space);
+  end_at(fixed_length);  // the first title is set whatever update_process_title says
 }
 
 void set_ps_display(const char* activity) {

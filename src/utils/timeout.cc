@@ -5,6 +5,7 @@
 // Ordinary code changes the list only with `alarm_enabled` off; the handler does nothing then, and the timer is
 // set anew afterwards. Handlers of time-outs run inside the signal handler, with interrupts held off.
 #include "port/clock.hpp"
+#include "port/start_data.hpp"
 
 #include <sys/time.h>
 
@@ -31,12 +32,12 @@ struct Timeout {
 };
 
 Timeout timeouts[MAX_TIMEOUTS];
-bool initialized = false;
+BGW_WRITTEN_AT_START bool initialized = false;
 
-volatile int active_count = 0;
+BGW_WRITTEN_AT_START volatile int active_count = 0;
 volatile TimeoutId active[MAX_TIMEOUTS];  // by finish time, equal ones by id
 
-volatile sig_atomic_t alarm_enabled = false;
+BGW_WRITTEN_AT_START volatile sig_atomic_t alarm_enabled = false;
 
 TimestampTz now() {
   return bgw::wall_clock_us() - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
@@ -138,7 +139,8 @@ extern "C" {
 void InitializeTimeouts(void) {
   hold_alarm();
   active_count = 0;
-  for (Timeout& timeout : timeouts) timeout = {};
+  for (Timeout& timeout : timeouts)
+    if (timeout.handler) timeout = {};  // nothing else is set without
   initialized = true;
   pqsignal(SIGALRM, handle_alarm);
 }

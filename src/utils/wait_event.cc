@@ -3,6 +3,8 @@
 // A process writes its wait event into one word, its PGPROC's once it has one (pgstat_report_wait_start() is
 // inline in the header); anybody may read that word at any time. The names are the server's, in the order of
 // the enums.
+#include "port/start_data.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "storage/lock.h"
@@ -189,7 +191,7 @@ uint32 local_wait_event_info = 0;
 
 extern "C" {
 
-uint32* my_wait_event_info = &local_wait_event_info;
+BGW_WRITTEN_AT_START uint32* my_wait_event_info = &local_wait_event_info;
 
 void pgstat_set_wait_event_storage(uint32* wait_event_info) {
   my_wait_event_info = wait_event_info;
