@@ -1,5 +1,6 @@
 """Starting many workers goes through the fork server, and does without it when it is gone or deaf."""
 
+import json
 import os
 import signal
 
@@ -82,20 +83,30 @@ def test_deaf_fork_server(space):
     no_strays(host)
 
 
-def lose_announcement(space, host, descriptors, act):
-    """The fork server dies between making a process and saying so: the postmaster knows that process all the same."""
+def with_plant(space, host):
+    """Starts the host; returns the function that plants what happens to one announcement (plants/announcement.cc)."""
     folder = os.path.join(space.folder, "plant")
     os.mkdir(folder)
     os.chmod(folder, 0o777)  # the host removes the file
-    file = os.path.join(folder, "lose")
-    host.start(env={"LD_PRELOAD": f"{BUILD}/test/plants/lost_announcement.so", "BGW_LOSE_ANNOUNCEMENT": file})
-    host.expect_crash = True
+    file = os.path.join(folder, "fate")
+    host.start(env={"LD_PRELOAD": f"{BUILD}/test/plants/announcement.so", "BGW_ANNOUNCEMENT": file})
     before = all_run(host)
     wait_until(lambda: len(helper(host, "spare")) == 4, what="4 spares")
-    with open(f"{file}.new", "w") as f:
-        f.write(str(descriptors))
-    os.chmod(f"{file}.new", 0o644)
-    os.rename(f"{file}.new", file)
+
+    def plant(descriptors, fate):
+        with open(f"{file}.new", "w") as f:
+            f.write(f"{descriptors} {fate}")
+        os.chmod(f"{file}.new", 0o644)
+        os.rename(f"{file}.new", file)
+        return f"{file}.{fate}"
+    return before, plant
+
+
+def lose_announcement(space, host, descriptors, act):
+    """The fork server dies between making a process and saying so: the postmaster knows that process all the same."""
+    host.expect_crash = True
+    before, plant = with_plant(space, host)
+    plant(descriptors, "lost")
     act(before)
     host.log.wait_for(r"fork server process \(PID \d+\) was terminated by signal 9")
     wait_until(lambda: len(helper(host, "spare")) == 4, what="4 spares again")
@@ -120,6 +131,28 @@ def test_lost_announcement_of_a_spare(space):
     host = many(space)
     before = lose_announcement(space, host, 2, lambda pids: end_all(list(pids)[:1]))
     all_run(host, other_than=list(before)[:1])
+    host.stop()
+
+
+def test_terminated_before_it_is_announced(space):
+    """A worker that runs before the postmaster knows its process is ended as soon as it does, and not started again."""
+    host = many(space)
+    host.expect_crash = True  # on a machine that stalls, the late fork server may be taken for a stuck one
+    before, plant = with_plant(space, host)
+    late = plant(1, "late")
+    end_all(before)
+    wait_until(lambda: os.path.exists(late), what="a fork server that holds an announcement back")
+
+    def unannounced():
+        known = {row["pid"] for row in json.loads(host.control("ps", "--json").stdout)["workers"]}
+        return [(name, pid) for name, pid in running(host).items() if pid not in known and pid not in before]
+    name, pid = wait_until(unannounced, what="a worker nobody has announced")[0]
+    host.control("terminate", name)
+    assert title(pid).split()[1] == name  # nobody could signal it yet
+    os.remove(late)
+    wait_until(lambda: name not in host.workers(), what=f"the end of {name}")
+    all_run(host, count=59, other_than=before)
+    assert not any("reinitializing" in line for line in host.log.lines)
     host.stop()
 
 
