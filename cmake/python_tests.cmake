@@ -15,7 +15,7 @@ function(add_python_tests label)
       set(name ${label}.${group}.${short})
       add_test(NAME ${name} COMMAND ${SYSTEM_PYTHON} -m pytest -c ${CMAKE_SOURCE_DIR}/test/pytest.ini
         ${file}::${function} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/test)
-      set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 180
+      set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT $<IF:$<BOOL:${BGW_SANITIZE}>,600,300>
         SKIP_REGULAR_EXPRESSION "[0-9]+ skipped"
         ENVIRONMENT "BGW_BUILD_DIR=${CMAKE_BINARY_DIR};BGW_PG_BINDIR=${PG_BINDIR};BGW_PG_PKGLIBDIR=${PG_PKGLIBDIR};BGW_TEST_SLOWNESS=$<IF:$<BOOL:${BGW_SANITIZE}>,3,1>;PYTHONDONTWRITEBYTECODE=1")
     endforeach()

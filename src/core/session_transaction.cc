@@ -264,7 +264,9 @@ Step Session::resume() {
 }
 
 // A prepared statement that the upstream does not have any more, or whose result type has changed under it,
-// is made anew and run again: it had not begun to run.
+// is made anew and run again: it had not begun to run. So is one that names by OID what has been dropped since, and
+// perhaps made again under its name: the upstream's plans do not notice that of a type, and what such a statement
+// had done by then is undone with its failure. The server parses the text of an SPI_execute each time.
 bool Session::retry_with_new_plan() {
   if (retried_ || prepared_key_.empty() || failed_role_ == Role::control) return false;
   const ServerMessage& m = failure_->message;
@@ -272,9 +274,10 @@ bool Session::retry_with_new_plan() {
   bool changed = m.sqlstate == "0A000" && (m.source_function == "RevalidateCachedQuery" ||
                                            m.message == "cached plan must not change result type");
   bool duplicate = m.sqlstate == "42P05";
+  bool dropped = m.sqlstate == "XX000" && m.message.starts_with("cache lookup failed for ");
   PreparedCache::Entry* entry = cache_.find(prepared_key_);
-  if (!entry || (!gone && !changed && !duplicate)) return false;
-  cache_.invalidate(*entry, changed);
+  if (!entry || (!gone && !changed && !duplicate && !dropped)) return false;
+  cache_.invalidate(*entry, changed || dropped);
   retried_ = true;
   settle_failure();
   if (doomed_) return false;

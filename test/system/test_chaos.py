@@ -21,7 +21,7 @@ import subprocess
 import time
 
 import harness
-from harness import alive, descendants, title, wait_until
+from harness import alive, descendants, title, wait_until, zombies
 
 STATIC = [f"w{number} idle restart=0" for number in range(8)] + \
          [f"d{number} idle restart=0 db" for number in range(3)]
@@ -146,7 +146,7 @@ class Chaos:
         left = [pid for pid in descendants(self.host.pid)]
         self.kill("postmaster", self.host.pid, signal.SIGKILL)
         self.host.wait_exit()
-        wait_until(lambda: not any(alive(pid) for pid in left), deadline=10, what="the end of the killed host's children")
+        wait_until(lambda: not any(alive(pid) for pid in left), what="the end of the killed host's children")
         self.waited_for()
         self.launched = {}
         self.known = set()
@@ -197,12 +197,12 @@ class Chaos:
             found = self.titles()
             if len(found.get("spare", [])) != 2 * SPARES or len(found.get("fork server", [])) > 2:
                 return False
-            return len(found.get("monitor", [])) == 1 and "backend" not in found and not self.zombies()
+            return len(found.get("monitor", [])) == 1 and "backend" not in found and not zombies(self.host.pid)
 
         try:
             wait_until(quiet, deadline=60, what="a quiet host")
         except AssertionError:
-            print(self.titles(), self.zombies(), ps)
+            print(self.titles(), zombies(self.host.pid), ps)
             raise
         found = self.titles()
         for name, rows in ps.items():
@@ -224,14 +224,6 @@ class Chaos:
         one_more = self.host.control("launch", "probe", "probe_main_entry", "--name", "more", check=False)
         assert one_more.returncode == 1, one_more.stdout
 
-    def zombies(self):
-        left = []
-        for pid in descendants(self.host.pid):
-            with open(f"/proc/{pid}/stat") as f:
-                if f.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    left.append(pid)
-        return left
-
     def flat(self):
         """Descriptors to the number, memory within what allocators and page tables need."""
         workers = len(self.names) + len(self.launched)
@@ -246,8 +238,9 @@ class Chaos:
     def run(self, kills, seconds, weights):
         started = time.monotonic()
         target = self.kills + kills
+        least = min(target, 100)  # fewer say nothing, however slow the machine is
         actions = [getattr(self, name) for name in weights]
-        while self.kills < target and time.monotonic() - started < seconds:
+        while self.kills < target and (time.monotonic() - started < seconds or self.kills < least):
             for _ in range(self.random.randrange(10, 40)):
                 self.random.choices(actions, list(weights.values()))[0]()
                 if self.random.random() < 0.5:
@@ -262,12 +255,11 @@ def chaos(space, upstream, kills, weights, capfd):
     it = Chaos(space, upstream, seed)
     try:
         it.start()
-        it.run(int(os.environ.get("BGW_CHAOS_KILLS", kills)), float(os.environ.get("BGW_CHAOS_SECONDS", 150)), weights)
+        it.run(int(os.environ.get("BGW_CHAOS_KILLS", kills)), float(os.environ.get("BGW_CHAOS_SECONDS", 100)), weights)
         it.no_slot_is_lost()
     finally:
         with capfd.disabled():
             print(f"seed {seed}: {it.kills} kills, {it.count}", flush=True)
-    assert it.kills >= 100 or "BGW_CHAOS_KILLS" in os.environ, "the machine is too slow to say anything"
 
 
 def test_chaos(space, capfd):

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 
-from harness import BUILD, descendants, title, wait_until
+from harness import BUILD, descendants, title, wait_until, zombies
 
 
 def many(space, count=60):
@@ -32,13 +32,7 @@ def helper(host, name):
 
 def no_strays(host):
     """Nobody but the host's own processes is among its children, and no zombie stays."""
-    def clean():
-        for pid in descendants(host.pid):
-            with open(f"/proc/{pid}/stat") as f:
-                if f.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    return False
-        return True
-    wait_until(clean, what="no zombie")
+    wait_until(lambda: not zombies(host.pid), what="no zombie")
 
 
 def test_workers_are_children_of_the_postmaster(space):

@@ -136,8 +136,7 @@ def test_lock_survives_a_crash(space):
 
 
 def test_killed_postmaster_leaves_nothing(space):
-    """kill -9 of the postmaster: within a second no process of the host is left, embedded server and stubborn
-    worker included."""
+    """kill -9 of the postmaster: soon no process of the host is left, embedded server and stubborn worker included."""
     host = space.host(settings={"shared_preload_libraries": "probe,hello_world",
                                 "probe.workers": "a idle; b stubborn; c default_term; d spin"}).start()
     for name in ("a", "b", "c", "d", "hello_world"):
@@ -146,8 +145,7 @@ def test_killed_postmaster_leaves_nothing(space):
     assert any("postgres" in title(pid) for pid in family)
     host.process.kill()
     host.process.wait()
-    wait_until(lambda: not [pid for pid in family if alive(pid)], 1 * harness.SLOW,
-               "all children end with the postmaster")
+    wait_until(lambda: not [pid for pid in family if alive(pid)], what="all children end with the postmaster")
 
 
 def stop_with(space, sig, line):
@@ -277,10 +275,13 @@ def test_idle_host_does_not_wake_up(space):
         text = read_file(f"/proc/{host.pid}/status")
         return sum(int(n) for n in re.findall(r"ctxt_switches:\s+(\d+)", text))
 
-    wait_until(lambda: switches() == (time.sleep(0.5), switches())[1], what="the postmaster comes to rest")
-    before = switches()
-    time.sleep(3)  # the time over which nothing may happen, not a wait for something
-    assert switches() - before <= 1
+    def rests():
+        before = switches()
+        time.sleep(3)  # the time over which nothing may happen, not a wait for something
+        return switches() - before <= 1
+
+    # Whatever belongs to the start may take as long as it likes; what is due again and again is seen in every look.
+    wait_until(rests, what="the postmaster comes to rest")
 
 
 def test_bgworkerctl(space):

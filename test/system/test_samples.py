@@ -85,13 +85,12 @@ def test_spi_example_comes_back(space):
     host.log.wait_for(r'FATAL:  terminating background worker "spi_example" due to administrator command')
     host.log.wait_for(r'background worker "spi_example" \(PID \d+\) exited with exit code 1')
     host.sql("INSERT INTO spi_example1.counted VALUES ('delta', 5)")
-    host.worker("spi_example 1", other_than=first, deadline=15)
+    host.worker("spi_example 1", other_than=first)
     host.log.wait_for(r"total is now 5")
 
 
 def answer(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
-        s.settimeout(5)
+    with socket.create_connection(("127.0.0.1", port), timeout=harness.DEADLINE) as s:
         text = b""
         while True:
             got = s.recv(100)

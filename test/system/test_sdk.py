@@ -35,7 +35,7 @@ def end_of(worker, code=0):
 def until_ended(daemon, worker, code=0):
     """Waits for the worker's last words; returns its lines."""
     daemon.log.wait_for(rf"sdk: {worker} ends with", 60 * SLOW)
-    daemon.log.wait_for(end_of(worker, code), 1)
+    assert daemon.log.count(end_of(worker, code)), daemon.log.text()
     return said(daemon, worker)
 
 
@@ -192,8 +192,8 @@ def test_stop_cancels_a_statement(space):
                                           "AND state = 'active'") == "2", what="both statements run")
         os.kill(pid, signal.SIGTERM)
         os.kill(other, signal.SIGTERM)
-        daemon.log.wait_for(end_of("cancelled", 1), 5 * SLOW)
-        daemon.log.wait_for(end_of("cancelled_and_cleans_up"), 5 * SLOW)
+        daemon.log.wait_for(end_of("cancelled", 1))
+        daemon.log.wait_for(end_of("cancelled_and_cleans_up"))
         lines = [text for _, text in said(daemon, "cancelled_and_cleans_up")]
         assert lines[1:3] == ["sdk: true true", "sdk: a last statement: 1"]
         daemon.log.wait_for(rf'background worker "cancelled" \(PID {pid}\) exited with exit code 1')
@@ -205,7 +205,7 @@ def test_stop_ends_a_sleep(space):
     for daemon in daemons(space, "sleeper"):
         pid = worker_pid(daemon, "sdk: sleeper sleeps")
         os.kill(pid, signal.SIGTERM)
-        daemon.log.wait_for(end_of("sleeper", 1), 5 * SLOW)
+        daemon.log.wait_for(end_of("sleeper", 1))
         daemon.log.wait_for(r"sdk: sleeper is told to stop: true")
         daemon.log.wait_for(rf'background worker "sleeper" \(PID {pid}\) exited with exit code 1')
 
@@ -227,7 +227,7 @@ def test_postmaster_death_unwinds(space):
         daemon.expect_crash = True
         daemon.send(signal.SIGKILL)
         daemon.process.wait()
-        daemon.log.wait_for(end_of("sleeper", 1), 5 * SLOW)
+        daemon.log.wait_for(end_of("sleeper", 1))
 
 
 def test_notifications(space):

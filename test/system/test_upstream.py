@@ -25,7 +25,7 @@ def test_restart(space):
     wait_until(lambda: not alive(db), what="the worker with a session ends")
     mark = host.log.mark()
     upstream.start()
-    host.log.wait_for(r"\|db\] LOG:  probe: idle", start=mark, deadline=5 * harness.SLOW)
+    host.log.wait_for(r"\|db\] LOG:  probe: idle", start=mark)
     assert host.worker("db") != db
     assert host.worker("plain") == plain
 
@@ -64,7 +64,7 @@ def test_standby_and_promotion(space):
     assert not host.log.count(r"\|late\]")
     db, plain = host.worker("db"), host.worker("plain")
     standby.sql("SELECT pg_promote()")
-    host.log.wait_for(r"\|late\] LOG:  probe: idle", deadline=3 * harness.SLOW)
+    host.log.wait_for(r"\|late\] LOG:  probe: idle")
     assert (host.worker("db"), host.worker("plain")) == (db, plain)
 
 
@@ -136,11 +136,11 @@ def test_sleeping_worker_is_terminated(space):
                                         "AND state = 'active' AND pid <> pg_backend_pid()") == "1",
                    what="the statement runs")
         os.kill(host.worker("w"), signal.SIGTERM)
-        host.log.wait_for(r'FATAL:  terminating background worker "w" due to administrator command', 3 * harness.SLOW)
-        host.log.wait_for(r'background worker "w" \(PID \d+\) exited with exit code 1', 3 * harness.SLOW)
+        host.log.wait_for(r'FATAL:  terminating background worker "w" due to administrator command')
+        host.log.wait_for(r'background worker "w" \(PID \d+\) exited with exit code 1')
         wait_until(lambda: upstream.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
                                         "AND state = 'active' AND pid <> pg_backend_pid()") == "0",
-                   5 * harness.SLOW, "the statement has ended")
+                   what="the statement has ended")
         assert host.stop() == 0
 
 

@@ -142,6 +142,30 @@ TEST_F(UserTypesTest, OneQuestionForTheNamesOfAColumn) {
   end();
 }
 
+// A text that runs as a prepared statement by now means the type that has its name now, whoever has made that anew;
+// what the transaction did before stays.
+TEST_F(UserTypesTest, ATypeMadeAnewIsTheOneThatIsMeant) {
+  const std::string mood = "SELECT 'sad'::trip_mood";
+  make_types();
+  for (int round = 0; round < 3; round++) {
+    begin();
+    EXPECT_EQ(value(a_row), "(sad,\"{fine,sad}\",\"[1,2]\")");
+    EXPECT_EQ(value(mood.c_str()), "sad");
+    end();
+  }
+  auto other = server().connect();
+  query(other.get(), "DROP TYPE trip_row, trip_range, trip_mood CASCADE");
+  query(other.get(), "CREATE TYPE trip_mood AS ENUM ('fine', 'sad')");
+  query(other.get(), "CREATE TYPE trip_row AS (m text, ms trip_mood[], r text)");
+  begin();
+  code_of("CREATE TABLE trip_t (a int)");
+  code_of("INSERT INTO trip_t VALUES (1)");
+  EXPECT_EQ(value(a_row), "(sad,\"{fine,sad}\",\"[1,2]\")");
+  EXPECT_EQ(value(mood.c_str()), "sad");
+  EXPECT_EQ(value("SELECT count(*) FROM trip_t"), "1");
+  end();
+}
+
 // A value at hand keeps its form when the transaction that it came from is gone, and is printed without a
 // question.
 TEST_F(UserTypesTest, AValueOutlivesItsTransaction) {

@@ -205,37 +205,37 @@ TEST(ControlSocket, AnswersOneRequestAfterTheOther) {
   TempFolder folder;
   Served host(folder / "s");
   EXPECT_EQ(mode_of(folder / "s"), 0600u);
-  bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 5s);
+  bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 60s);
   ASSERT_TRUE(client) << client.error().one_line();
   for (int i = 0; i < 10; i++) {
-    bgw::Result<json> reply = client->ask({{"op", "ps"}, {"i", i}}, 5s);
+    bgw::Result<json> reply = client->ask({{"op", "ps"}, {"i", i}}, 60s);
     ASSERT_TRUE(reply) << reply.error().one_line();
     EXPECT_EQ((*reply)["echo"]["i"], i);
   }
-  bgw::Result<json> big = client->ask({{"op", "big"}}, 10s);
+  bgw::Result<json> big = client->ask({{"op", "big"}}, 60s);
   ASSERT_TRUE(big) << big.error().one_line();
   EXPECT_EQ((*big)["text"].get<std::string>().size(), 3'000'000u);
   // A handler that fails answers so, and goes on.
-  bgw::Result<json> failed = client->ask({{"op", "throw"}}, 5s);
+  bgw::Result<json> failed = client->ask({{"op", "throw"}}, 60s);
   ASSERT_FALSE(failed);
   EXPECT_NE(failed.error().message.find("could not carry out \"throw\""), std::string::npos);
-  EXPECT_TRUE(client->ask({{"op", "ps"}}, 5s));
+  EXPECT_TRUE(client->ask({{"op", "ps"}}, 60s));
   // A malformed one is told what is wrong, and ends the connection; the host serves the next.
-  bgw::Result<json> wrong = client->ask("no object", 5s);
+  bgw::Result<json> wrong = client->ask("no object", 60s);
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().detail, "The request is not a JSON object.");
-  EXPECT_FALSE(client->ask({{"op", "ps"}}, 5s));
-  bgw::Result<ControlClient> next = ControlClient::connect(folder / "s", 5s);
+  EXPECT_FALSE(client->ask({{"op", "ps"}}, 60s));
+  bgw::Result<ControlClient> next = ControlClient::connect(folder / "s", 60s);
   ASSERT_TRUE(next);
-  EXPECT_TRUE(next->ask({{"op", "ps"}}, 5s));
+  EXPECT_TRUE(next->ask({{"op", "ps"}}, 60s));
 }
 
 TEST(ControlSocket, AnEndlessRequestIsRefused) {
   TempFolder folder;
   Served host(folder / "s");
-  bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 5s);
+  bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 60s);
   ASSERT_TRUE(client);
-  bgw::Result<json> reply = client->ask({{"op", std::string(4'000'000, 'x')}}, 10s);
+  bgw::Result<json> reply = client->ask({{"op", std::string(4'000'000, 'x')}}, 60s);
   ASSERT_FALSE(reply);
   EXPECT_NE(reply.error().detail.find("longer than"), std::string::npos) << reply.error().one_line();
 }
@@ -247,9 +247,9 @@ TEST(ControlSocket, AnotherUserIsRefused) {
   Served host(folder / "s");
   ASSERT_EQ(chmod((folder / "s").c_str(), 0777), 0);  // so that only the credentials are in the way
   run_unprivileged([&] {
-    bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 5s);
+    bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 60s);
     ASSERT_TRUE(client) << client.error().one_line();
-    bgw::Result<json> reply = client->ask({{"op", "ps"}}, 5s);
+    bgw::Result<json> reply = client->ask({{"op", "ps"}}, 60s);
     ASSERT_FALSE(reply);
     EXPECT_EQ(reply.error().message, "permission denied to control this host");
     EXPECT_EQ(reply.error().sqlstate, "42501");
@@ -277,7 +277,7 @@ TEST(ControlSocket, ASocketLeftBehindIsReplacedAndAFileIsNot) {
   TempFolder folder;
   { ASSERT_TRUE(bgw::listen_control_socket(folder / "s")); }
   ASSERT_TRUE(exists(folder / "s"));
-  bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 1s);
+  bgw::Result<ControlClient> client = ControlClient::connect(folder / "s", 60s);
   ASSERT_FALSE(client);
   EXPECT_EQ(client.error().hint, "The host is not running, or is still starting.");
   EXPECT_TRUE(bgw::listen_control_socket(folder / "s"));

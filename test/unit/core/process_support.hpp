@@ -58,7 +58,7 @@ class TempFolder {
 };
 
 // Waits for a condition; false when it did not come true in time.
-inline bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds limit = 20s) {
+inline bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds limit = 60s) {
   const Clock::time_point end = Clock::now() + limit;
   while (!condition()) {
     if (Clock::now() > end) return false;

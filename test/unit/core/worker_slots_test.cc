@@ -404,7 +404,7 @@ void registrant(Postmaster& postmaster, Shared& shared, int number, std::uint64_
   }
   for (Mine& at : mine) {
     postmaster.terminate_handle(at.handle);
-    if (!bgw_test::becomes_true([&] { return look(at) == SlotStatus::stopped; }, 60)) fail("never answered");
+    if (!bgw_test::becomes_true([&] { return look(at) == SlotStatus::stopped; })) fail("never answered");
   }
 }
 

@@ -18,6 +18,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 }
 
 #include "bridge/worker_session.hpp"
@@ -45,6 +46,7 @@ class SpiTest : public ::testing::Test {
     static std::string conninfo = server().conninfo();
     upstream_conninfo = const_cast<char*>(conninfo.c_str());
     if (!bgw_have_session()) {
+      InitializeTimeouts();  // which a session registers its own with
       Caught failed = caught([](void*) { bgw_connect_worker("postgres", nullptr, InvalidOid, InvalidOid, 0); });
       ASSERT_FALSE(failed.raised) << failed.message;
     }

@@ -348,9 +348,7 @@ TEST_F(SpiTest, CancelStopsTheStatementAndLeavesTheTransaction) {
   sigaction(SIGALRM, &action, &before);
   itimerval timer = {.it_interval = {0, 0}, .it_value = {0, 100000}};
   setitimer(ITIMER_REAL, &timer, nullptr);
-  auto start = std::chrono::steady_clock::now();
   Caught c = run("SELECT pg_sleep(30)");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
   sigaction(SIGALRM, &before, nullptr);
   EXPECT_EQ(c.sqlstate, "57014");
   EXPECT_EQ(c.message, "canceling statement due to user request");

@@ -168,7 +168,7 @@ TEST_F(DshashTest, StressOfManyProcesses) {
         }
       }
       page->done++;
-      MUST(becomes_true([=] { return page->done == children; }, 60));
+      MUST(becomes_true([=] { return page->done == children; }));
       if (c != 0) return;
       for (int64 key = 0; key < keys; key++) {
         auto* entry = static_cast<Entry*>(dshash_find(table, &key, false));
@@ -176,5 +176,5 @@ TEST_F(DshashTest, StressOfManyProcesses) {
         if (entry) dshash_release_lock(table, entry);
       }
     }));
-  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid, 60).exited_with(0));
+  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
 }

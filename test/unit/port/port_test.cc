@@ -65,7 +65,7 @@ TEST(FutexTest, EndsForAChangeOrAtTheDeadline) {
   }
   __atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
   bgw::futex_wake(word, 1);
-  EXPECT_TRUE(bgw_test::wait_for_child(child, 10).exited_with(0));
+  EXPECT_TRUE(bgw_test::wait_for_child(child).exited_with(0));
 }
 
 TEST(ProcessTest, ADescriptorShowsTheEnd) {

@@ -49,7 +49,7 @@ TEST_F(BarrierTest, AStaticPartyGoesTogetherAndOneIsChosen) {
         MUST(page->arrived[i] == party);
       }
     }));
-  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid, 60).exited_with(0));
+  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
   for (int i = 0; i < phases; i++) ASSERT_EQ(page->chosen[i], 1) << "phase " << i;
   EXPECT_EQ(BarrierPhase(&page->barrier), phases);
   EXPECT_EQ(BarrierParticipants(&page->barrier), party);
@@ -126,6 +126,6 @@ TEST_F(BarrierTest, StressOfComingAndGoing) {
           BarrierArriveAndDetach(&page->barrier);
       }
     }));
-  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid, 60).exited_with(0));
+  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
   EXPECT_EQ(BarrierParticipants(&page->barrier), 0);
 }

@@ -123,7 +123,7 @@ TEST(LatchStressTest, NoBallIsEverLost) {
   bool alive = true;
   std::uint64_t last = 0;
   while (alive && bgw::monotonic_ns() < end) {
-    alive = bgw_test::becomes_true([&] { return table->caught > last + 100; }, 10);
+    alive = bgw_test::becomes_true([&] { return table->caught > last + 100; });
     last = table->caught;
   }
   EXPECT_TRUE(alive) << "stuck after " << table->caught << " of " << table->thrown;
@@ -172,8 +172,8 @@ TEST(LatchStressTest, PingPongNeedsEverySingleWakeUp) {
   };
   pid_t first = bgw_test::start_child([=] { play_court(0); });
   pid_t second = bgw_test::start_child([=] { play_court(1); });
-  EXPECT_TRUE(bgw_test::becomes_true([=] { return court->turn >= rounds; }, 30))
+  EXPECT_TRUE(bgw_test::becomes_true([=] { return court->turn >= rounds; }))
       << "stuck in round " << court->turn;
-  EXPECT_TRUE(bgw_test::wait_for_child(first, 5).exited_with(0));
-  EXPECT_TRUE(bgw_test::wait_for_child(second, 5).exited_with(0));
+  EXPECT_TRUE(bgw_test::wait_for_child(first).exited_with(0));
+  EXPECT_TRUE(bgw_test::wait_for_child(second).exited_with(0));
 }

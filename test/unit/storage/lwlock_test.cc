@@ -310,9 +310,9 @@ TEST_F(LWLockTest, StressMutualExclusionAndNoLostWakeUp) {
         LWLockRelease(lock);
       }
     }));
-  EXPECT_TRUE(becomes_true([=] { return field->progress == children * rounds; }, 60))
+  EXPECT_TRUE(becomes_true([=] { return field->progress == children * rounds; }))
       << "stuck after " << field->progress;
-  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid, 5).exited_with(0));
+  for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
   EXPECT_EQ(field->violations, 0);
   for (int which = 0; which < 2; which++) {
     long expected = 0;

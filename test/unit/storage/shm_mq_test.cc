@@ -120,8 +120,8 @@ TEST_F(ShmMqTest, StreamsArriveWhole) {
       MUST(shm_mq_receive(mqh, &size, &data, random() % 2) != SHM_MQ_SUCCESS);
       MUST(shm_mq_receive(mqh, &size, &data, false) == SHM_MQ_DETACHED);
     });
-    EXPECT_TRUE(wait_for_child(sender, 60).exited_with(0));
-    EXPECT_TRUE(wait_for_child(receiver, 60).exited_with(0));
+    EXPECT_TRUE(wait_for_child(sender).exited_with(0));
+    EXPECT_TRUE(wait_for_child(receiver).exited_with(0));
   }
 }
 

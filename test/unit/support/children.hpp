@@ -27,7 +27,7 @@ struct Ended {
 };
 
 // Waits for the child, at most `seconds`; a child that is late is killed.
-Ended wait_for_child(pid_t pid, double seconds = 20);
+Ended wait_for_child(pid_t pid, double seconds = 60);
 
 inline Ended run_child(const std::function<void()>& main) {
   return wait_for_child(start_child(main));
@@ -53,7 +53,7 @@ class SharedLog {
 };
 
 // Looks every millisecond until the condition holds; false after `seconds`.
-bool becomes_true(const std::function<bool()>& condition, double seconds = 20);
+bool becomes_true(const std::function<bool()>& condition, double seconds = 60);
 
 // The seed of a random test: BGW_TEST_SEED, or the clock. Printed.
 std::uint64_t test_seed();

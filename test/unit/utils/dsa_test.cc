@@ -306,7 +306,7 @@ TEST_F(DsaTest, StressOfManyProcesses) {
           if (random() % 3000 == 0) dsa_trim(area);
         }
         shelf->up++;
-        MUST(becomes_true([=] { return shelf->up == 2 * children; }, 60));
+        MUST(becomes_true([=] { return shelf->up == 2 * children; }));
         if (c == 0) {
           for (auto& object : shelf->objects)
             if (object != 0) dsa_free(area, object & ((std::uint64_t{1} << 44) - 1));
@@ -314,7 +314,7 @@ TEST_F(DsaTest, StressOfManyProcesses) {
           MUST(kilobytes_in_segments() < 500);
         }
       }));
-    for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid, 60).exited_with(0));
+    for (pid_t pid : pids) EXPECT_TRUE(wait_for_child(pid).exited_with(0));
   }
 }
 
