@@ -12,6 +12,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "commands/async.h"
 #include "executor/spi.h"
 #include "libpq/pqsignal.h"
@@ -138,7 +139,8 @@ void start_transaction() {
   last_subid = TopSubTransactionId;
   s->nest_level = 1;
   s->guc_nest_level = 1;
-  XactReadOnly = DefaultXactReadOnly;
+  // What has begun in recovery may not write, whatever becomes of the upstream while it lasts.
+  XactReadOnly = DefaultXactReadOnly || RecoveryInProgress();
   XactDeferrable = DefaultXactDeferrable;
   XactIsoLevel = DefaultXactIsoLevel;
   MyXactFlags = 0;
@@ -174,7 +176,6 @@ void forget_transaction() {
   top_frame.nest_level = 0;
   top_frame.subid = InvalidSubTransactionId;
   XactIsoLevel = DefaultXactIsoLevel;
-  XactReadOnly = DefaultXactReadOnly;
 }
 
 void commit_transaction() {

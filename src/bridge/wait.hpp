@@ -4,7 +4,13 @@
 
 #include "core/wait.hpp"
 
+#include <cstdint>
+
 namespace bgw {
+
+// The wait event of a process that waits for its session's upstream, beside the server's of utils/wait_event.h:
+// shown as type "Upstream", event "Answer". The server has no class of this number.
+constexpr std::uint32_t wait_event_upstream = 0x7F000000U;
 
 // Sleeps until `fd` is ready for `poll_events` (POLLIN, POLLOUT), `timeout_ms` is over (-1: no limit), or a
 // signal handler has left something to do. Signals are let through only while asleep, so none is missed

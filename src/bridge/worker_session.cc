@@ -13,6 +13,7 @@
 extern "C" {
 #include "postgres.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "commands/async.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -65,7 +66,9 @@ Request make_request(const BgwRun* run) {
                                     : XactIsoLevel == XACT_REPEATABLE_READ ? "REPEATABLE READ"
                                                                            : "READ COMMITTED";
   }
-  if (XactReadOnly != DefaultXactReadOnly) request.transaction.read_only = XactReadOnly;
+  // In recovery every transaction is read only, and the upstream knows that itself.
+  if (XactReadOnly != DefaultXactReadOnly && !(XactReadOnly && RecoveryInProgress()))
+    request.transaction.read_only = XactReadOnly;
   if (XactDeferrable != DefaultXactDeferrable) request.transaction.deferrable = XactDeferrable;
   return request;
 }

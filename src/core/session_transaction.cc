@@ -264,9 +264,9 @@ Step Session::resume() {
 }
 
 // A prepared statement that the upstream does not have any more, or whose result type has changed under it,
-// is made anew and run again: it had not begun to run. So is one that names by OID what has been dropped since, and
-// perhaps made again under its name: the upstream's plans do not notice that of a type, and what such a statement
-// had done by then is undone with its failure. The server parses the text of an SPI_execute each time.
+// is made anew and run again: it had not begun to run. One that names by OID what has been dropped since, and perhaps made
+// again under its name, is made anew for the next time only (the upstream's plans do not notice that of a type): it had
+// begun, and might do something twice that no rollback undoes.
 bool Session::retry_with_new_plan() {
   if (retried_ || prepared_key_.empty() || failed_role_ == Role::control) return false;
   const ServerMessage& m = failure_->message;
@@ -278,6 +278,7 @@ bool Session::retry_with_new_plan() {
   PreparedCache::Entry* entry = cache_.find(prepared_key_);
   if (!entry || (!gone && !changed && !duplicate && !dropped)) return false;
   cache_.invalidate(*entry, changed || dropped);
+  if (dropped) return false;
   retried_ = true;
   settle_failure();
   if (doomed_) return false;

@@ -281,10 +281,34 @@ std::string list_element(const std::string& name) {
   return quoted + "\"";
 }
 
+// SET TRANSACTION SNAPSHOT has the same form and says nothing of these.
+void describe_characteristics(Statement& s, const Json& body) {
+  auto args = body.find("args");
+  if (args == body.end() || s.set_name == "TRANSACTION SNAPSHOT") return;
+  s.setting = SettingAction::characteristics;
+  s.set_local = s.set_name == "TRANSACTION";
+  for (const Json& argument : *args) {
+    auto element = argument.find("DefElem");
+    if (element == argument.end() || !element->contains("arg")) continue;
+    auto constant = element->at("arg").find("A_Const");
+    if (constant == element->at("arg").end()) continue;
+    const std::string name = text_of(*element, "defname");
+    if (auto word = constant->find("sval"); word != constant->end() && name == "transaction_isolation") {
+      s.characteristics.isolation = text_of(*word, "sval");
+    } else if (auto number = constant->find("ival"); number != constant->end()) {
+      const bool on = number->contains("ival");  // the library's JSON leaves out what is zero
+      if (name == "transaction_read_only") s.characteristics.read_only = on;
+      if (name == "transaction_deferrable") s.characteristics.deferrable = on;
+    }
+  }
+}
+
 void describe_setting(Statement& s, const Json& body, std::string_view text) {
   std::string kind = text_of(body, "kind");
   s.set_local = flag_of(body, "is_local");
-  if (kind == "VAR_RESET_ALL") {
+  if (kind == "VAR_SET_MULTI") {
+    describe_characteristics(s, body);
+  } else if (kind == "VAR_RESET_ALL") {
     s.setting = SettingAction::reset_all;
   } else if (kind == "VAR_RESET" || kind == "VAR_SET_DEFAULT") {
     s.setting = SettingAction::reset;

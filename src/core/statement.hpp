@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,15 @@ enum class StatementKind {
   unknown,       // our parser does not understand it
 };
 
-// What a SET, RESET or SHOW does.
-enum class SettingAction { none, set, reset, reset_all, show };
+// What a SET, RESET or SHOW does. characteristics: SET TRANSACTION and SET SESSION CHARACTERISTICS.
+enum class SettingAction { none, set, reset, reset_all, show, characteristics };
+
+// What SET TRANSACTION or SET SESSION CHARACTERISTICS says.
+struct Characteristics {
+  std::string isolation;  // as the server spells it, in lower case; empty: not said
+  std::optional<bool> read_only;
+  std::optional<bool> deferrable;
+};
 
 struct Statement {
   StatementKind kind = StatementKind::unknown;
@@ -51,6 +59,7 @@ struct Statement {
   std::string set_value;  // of action set: as the server would pass it on; see set_value_known
   bool set_value_known = false;
   bool set_local = false;
+  Characteristics characteristics;
   std::string outside_block;  // not empty: must not run in a transaction block; the name for the message
   int max_param = 0;          // highest $n in the text
   int max_param_at = 0;       // and the character where it stands in the statement, from 1

@@ -332,6 +332,7 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
     run.text = spi_setting_before(s);
     if (run.text == nullptr) return SPI_OK_UTILITY;
   }
+  if (s->needs_snapshot) FirstSnapshotSet = true;
   bool too_many = false;
   const RowSet* rows = bgw_session_run(&run, &too_many);
   if (s->setting != bgw::SettingAction::none) spi_setting_after(s);

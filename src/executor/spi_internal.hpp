@@ -46,11 +46,14 @@ struct SpiStatement {
   const char* text;
   int offset;  // characters before it in the whole text
   const char* tag;
-  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set, closes_cursor;
+  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set,
+      closes_cursor;
   const char* set_name;
   bgw::SettingAction setting;
   const char* set_value;  // nullptr: not known
   bool set_local;
+  const char* isolation;                        // of SET TRANSACTION; nullptr: not said
+  signed char read_only_said, deferrable_said;  // and these: 0, 1, or -1 for not said
   const char* cursor_name;
   const char* outside_block;  // nullptr unless it must not run in a transaction block
   int max_param, max_param_at;

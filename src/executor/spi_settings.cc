@@ -5,6 +5,8 @@
 //                   below): the upstream's session keeps what the host has set it to
 //   modules' own    any name with a dot: checked here, set on both sides, so that SQL can read it too; shown
 //                   from here if it is known here
+//   of transactions SET TRANSACTION and transaction_read_only and its kin: the upstream's; XactReadOnly and its
+//                   kin follow, which C code may read and write as well
 //   everything else the upstream's; a variable of the same name here follows it
 //
 // The host's changes are undone at the end of a transaction or subtransaction as the upstream's are, by
@@ -14,9 +16,12 @@
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 }
 
 #include "bridge/worker_session.hpp"
@@ -65,6 +70,78 @@ void show(const SpiStatement* s) {
   spi_current->processed = 1;
 }
 
+int isolation_level(const char* name) {
+  if (strcmp(name, "serializable") == 0) return XACT_SERIALIZABLE;
+  if (strcmp(name, "repeatable read") == 0) return XACT_REPEATABLE_READ;
+  return strcmp(name, "read uncommitted") == 0 ? XACT_READ_UNCOMMITTED : XACT_READ_COMMITTED;
+}
+
+// What the server refuses to change once a transaction has a snapshot, or in a subtransaction. The upstream
+// does not know of a snapshot that C code has taken, and would leave the transaction failed.
+void refuse_late_change(int isolation, int read_only, int deferrable) {
+  if (!IsTransactionState()) return;
+  const auto refuse = [](int code, const char* message) {
+    ereport(ERROR, (errcode(code), errmsg("%s", message)));
+  };
+  constexpr int late = ERRCODE_ACTIVE_SQL_TRANSACTION;
+  if (isolation >= 0 && isolation != XactIsoLevel) {
+    if (FirstSnapshotSet) refuse(late, "SET TRANSACTION ISOLATION LEVEL must be called before any query");
+    if (IsSubTransaction())
+      refuse(late, "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+  }
+  if (read_only == 0 && XactReadOnly && !IsSubTransaction()) {
+    if (FirstSnapshotSet) refuse(late, "transaction read-write mode must be set before any query");
+    if (RecoveryInProgress())
+      refuse(ERRCODE_FEATURE_NOT_SUPPORTED, "cannot set transaction read-write mode during recovery");
+  }
+  if (deferrable >= 0) {
+    if (IsSubTransaction())
+      refuse(late, "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+    if (FirstSnapshotSet) refuse(late, "SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
+  }
+}
+
+void refuse_late_characteristic(const char* name, const char* value) {
+  bool on = false;
+  if (pg_strcasecmp(name, "transaction_isolation") == 0)
+    refuse_late_change(isolation_level(value), -1, -1);
+  else if (pg_strcasecmp(name, "transaction_read_only") == 0 && parse_bool(value, &on))
+    refuse_late_change(-1, on, -1);
+  else if (pg_strcasecmp(name, "transaction_deferrable") == 0 && parse_bool(value, &on))
+    refuse_late_change(-1, -1, on);
+}
+
+// The upstream has taken it; of a whole session it is a set of defaults.
+void follow_characteristics(const SpiStatement* s) {
+  if (!s->set_local) {
+    const auto keep = [](const char* name, const char* value) {
+      (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, DEBUG1, false);
+    };
+    if (s->isolation) keep("default_transaction_isolation", s->isolation);
+    if (s->read_only_said >= 0) keep("default_transaction_read_only", s->read_only_said ? "on" : "off");
+    if (s->deferrable_said >= 0) keep("default_transaction_deferrable", s->deferrable_said ? "on" : "off");
+    return;
+  }
+  if (s->isolation) XactIsoLevel = isolation_level(s->isolation);
+  if (s->read_only_said >= 0) XactReadOnly = s->read_only_said != 0;
+  if (s->deferrable_said >= 0) XactDeferrable = s->deferrable_said != 0;
+}
+
+// The same for one of them by its name as a setting, which may be set in a subtransaction, too: its end undoes
+// it. False: the name is another's.
+bool follow_characteristic(const char* name, const char* value) {
+  bool on = false;
+  if (pg_strcasecmp(name, "transaction_isolation") == 0)
+    XactIsoLevel = value ? isolation_level(value) : DefaultXactIsoLevel;
+  else if (pg_strcasecmp(name, "transaction_read_only") == 0)
+    XactReadOnly = value && parse_bool(value, &on) ? on : XactReadOnly;
+  else if (pg_strcasecmp(name, "transaction_deferrable") == 0)
+    XactDeferrable = value && parse_bool(value, &on) ? on : XactDeferrable;
+  else
+    return false;
+  return true;
+}
+
 }  // namespace
 
 const char* spi_setting_before(const SpiStatement* s) {
@@ -88,7 +165,13 @@ const char* spi_setting_before(const SpiStatement* s) {
                                                      : "MDY");
       }
       if (modules) set_here(s, false, ERROR);
+      if (s->setting == SettingAction::set && s->set_value) refuse_late_characteristic(name, s->set_value);
       return s->text;
+    case SettingAction::characteristics:
+      if (s->set_local)
+        refuse_late_change(s->isolation ? isolation_level(s->isolation) : -1, s->read_only_said,
+                           s->deferrable_said);
+      break;
     case SettingAction::reset_all:
     case SettingAction::none:
       break;
@@ -102,9 +185,16 @@ void spi_setting_after(const SpiStatement* s) {
     bgw_session_set_up_again();
     return;
   }
+  if (s->setting == SettingAction::characteristics) {
+    follow_characteristics(s);
+    return;
+  }
   if (s->setting != SettingAction::set && s->setting != SettingAction::reset) return;
   const char* name = s->set_name;
   if (name == nullptr) return;
+  if ((s->setting == SettingAction::reset || s->set_value != nullptr) &&
+      follow_characteristic(name, s->set_value))
+    return;
   if (is_date_style(name)) {
     set_here(s, true, ERROR);  // again: following the upstream's report may have undone it
   } else if (pg_strcasecmp(name, "timezone") == 0) {

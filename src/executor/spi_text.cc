@@ -63,6 +63,10 @@ SpiText* spi_read_text(const char* source) {
     to->setting = from.setting;
     to->set_value = from.set_value_known ? pstrdup(from.set_value.c_str()) : nullptr;
     to->set_local = from.set_local;
+    const bgw::Characteristics& said = from.characteristics;
+    to->isolation = said.isolation.empty() ? nullptr : pstrdup(said.isolation.c_str());
+    to->read_only_said = said.read_only ? static_cast<signed char>(*said.read_only) : -1;
+    to->deferrable_said = said.deferrable ? static_cast<signed char>(*said.deferrable) : -1;
     to->cursor_name = from.cursor_name.empty() ? nullptr : pstrdup(from.cursor_name.c_str());
     to->closes_cursor = from.closes_cursor;
     to->outside_block = from.outside_block.empty() ? nullptr : pstrdup(from.outside_block.c_str());

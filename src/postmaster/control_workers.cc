@@ -36,6 +36,7 @@ extern "C" {
 #include "bridge/type_io.hpp"
 #include "postmaster/call_declaration.hpp"
 #include "postmaster/upstream.hpp"
+#include "utils/activity_text.hpp"
 #include "utils/transaction_count.hpp"
 
 // As the registering side defines it, whose business it is: a handle can be had for any slot and generation.
@@ -48,7 +49,7 @@ namespace bgw {
 
 namespace {
 
-using Activities = std::unordered_map<pid_t, const char*>;
+using Activities = std::unordered_map<pid_t, std::string_view>;
 
 std::string exit_text(const WorkerStatusRow& row) {
   if (!row.has_exited) return "";
@@ -164,7 +165,9 @@ void send_ps(const ControlBackendFacts& facts, int entries) noexcept {
     Activities activities;
     for (int i = 1; i <= entries; i++) {
       const PgBackendStatus& entry = pgstat_fetch_stat_local_beentry(i)->backendStatus;
-      if (entry.st_activity_raw[0] != '\0') activities.emplace(entry.st_procpid, entry.st_activity_raw);
+      if (entry.st_activity_raw[0] != '\0')
+        activities.emplace(entry.st_procpid,
+                           std::string_view(entry.st_activity_raw, whole_characters(entry.st_activity_raw)));
     }
     std::vector<WorkerRow> rows;
     for (auto& [slot, row] : StatusPage::workers()) rows.push_back(row_of(slot, row, activities));
@@ -381,11 +384,12 @@ pid_t last_pid_of(const BackgroundWorkerHandle* handle) {
   pg_unreachable();
 }
 
-// Not all workers that are ended here tell us when they are gone, only those that we have launched. The process's
-// end is waited for; the postmaster's word, which follows at once, is looked out for.
+// Not all workers that are ended here tell us when they are gone, only those that we have launched. The
+// process's end is waited for; the postmaster's word, which follows at once, is looked out for.
 void wait_for_end(BackgroundWorkerHandle* handle) {
   constexpr long look_again_ms = 2;
-  // Freed by the kernel with the backend, should an interrupt end the request here: a raise closes no C++ scope.
+  // Freed by the kernel with the backend, should an interrupt end the request here: a raise closes no C++
+  // scope.
   pid_t pid, awaited = 0;
   int process = -1;
   while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED || is_registered(handle)) {

@@ -277,6 +277,8 @@ WaitOutcome wait_for_socket(int fd, short poll_events, int timeout_ms) noexcept 
                            {.fd = -1, .events = POLLIN, .revents = 0}};
   if (IsUnderPostmaster) descriptors[1].fd = postmaster_descriptor();
 
+  const uint32 reported_before = *my_wait_event_info;
+  pgstat_report_wait_start(wait_event_upstream);
   // Handlers run while asleep and at no other time between the look at their flags and the sleep.
   sigset_t everything, outer_mask;
   sigfillset(&everything);
@@ -312,6 +314,7 @@ WaitOutcome wait_for_socket(int fd, short poll_events, int timeout_ms) noexcept 
     break;
   }
   sigprocmask(SIG_SETMASK, &outer_mask, nullptr);
+  pgstat_report_wait_start(reported_before);
   return outcome;
 }
 

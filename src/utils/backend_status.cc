@@ -2,8 +2,9 @@
 //
 // One entry per PGPROC, in its room (storage/process_room.hpp), written by its owner only, under the protocol of the header: the
 // change count is odd while the entry is being changed, and a reader whose copy saw it odd or moving copies
-// again. An entry's strings lie behind it, so that a new process touches few pages. The postmaster, which must not trust
-// what it finds there, computes the place of a dead child's activity itself and copies printable characters only.
+// again. An entry's strings lie behind it, so that a new process touches few pages. The postmaster, which must
+// not trust what it finds there, computes the place of a dead child's activity itself and copies printable
+// characters only.
 #include "port/clock.hpp"
 #include "port/start_data.hpp"
 
@@ -23,17 +24,27 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+<<<<<<< HEAD
 #include "storage/process_room.hpp"
+=======
+#include "utils/activity_text.hpp"
+>>>>>>> h-values
 #include "utils/transaction_count.hpp"
 
 namespace {
 
+<<<<<<< HEAD
 // In the room of each PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is always 0.
 struct alignas(PG_CACHE_LINE_SIZE) Status {
+=======
+// In shared memory, one per PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is
+// always 0.
+struct alignas(PG_CACHE_LINE_SIZE) Room {
+>>>>>>> h-values
   PgBackendStatus entry;
   char appname[NAMEDATALEN];
-  // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set to 0 by the
-  // next one.
+  // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set
+  // to 0 by the next one.
   alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> transactions_ended;
 };
 BGW_WRITTEN_AT_START int my_number = -1;  // of the room that has MyBEEntry
@@ -61,7 +72,16 @@ char* activity_of(int number) {
   return reinterpret_cast<char*>(&status(number) + 1);
 }
 char* appname_of(int number) {
+<<<<<<< HEAD
   return status(number).appname;
+=======
+  return room(number).appname;
+}
+
+Size size_of_room() {
+  return TYPEALIGN(PG_CACHE_LINE_SIZE,
+                   add_size(sizeof(Room), static_cast<Size>(pgstat_track_activity_query_size)));
+>>>>>>> h-values
 }
 
 void leave_entry(int code, Datum arg) {
@@ -141,6 +161,17 @@ void count_transaction() noexcept {
 std::uint64_t transactions_of(int process_number) noexcept {
   if (process_number < 0 || process_number >= entry_count) return 0;
   return status(process_number).transactions_ended.load(std::memory_order_relaxed);
+}
+
+std::size_t whole_characters(const char* stored) noexcept {
+  const Size length = strlen(stored);
+  Size whole = 0;
+  while (whole < length) {
+    Size next = whole + static_cast<Size>(pg_utf_mblen(reinterpret_cast<const unsigned char*>(stored) + whole));
+    if (next > length) break;
+    whole = next;
+  }
+  return whole;
 }
 
 }  // namespace bgw
@@ -328,17 +359,9 @@ const char* pgstat_get_crashed_backend_activity(int pid, char* buffer, int bufle
   return nullptr;
 }
 
-// The stored text may end inside a character.
 char* pgstat_clip_activity(const char* raw_activity) {
   char* text = pnstrdup(raw_activity, activity_size - 1);
-  Size length = strlen(text);
-  Size whole = 0;
-  while (whole < length) {
-    Size next = whole + static_cast<Size>(pg_utf_mblen(reinterpret_cast<unsigned char*>(text) + whole));
-    if (next > length) break;
-    whole = next;
-  }
-  text[whole] = '\0';
+  text[bgw::whole_characters(text)] = '\0';
   return text;
 }
 

@@ -53,7 +53,6 @@ Snapshot fill(SnapshotData* snapshot) {
   snapshot->curcid = GetCurrentCommandId(false);
   snapshot->copied = false;
   snapshot->takenDuringRecovery = false;
-  FirstSnapshotSet = true;
   return snapshot;
 }
 
@@ -95,6 +94,7 @@ extern "C" {
 
 Snapshot GetTransactionSnapshot(void) {
   require_transaction("GetTransactionSnapshot");
+  FirstSnapshotSet = true;
   return fill(&current_snapshot);
 }
 

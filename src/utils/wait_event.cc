@@ -3,6 +3,7 @@
 // A process writes its wait event into one word, its PGPROC's once it has one (pgstat_report_wait_start() is
 // inline in the header); anybody may read that word at any time. The names are the server's, in the order of
 // the enums.
+#include "bridge/wait.hpp"
 #include "port/start_data.hpp"
 
 extern "C" {
@@ -223,6 +224,8 @@ const char* pgstat_get_wait_event_type(uint32 wait_event_info) {
       return "Timeout";
     case PG_WAIT_IO:
       return "IO";
+    case bgw::wait_event_upstream:
+      return "Upstream";
     default:
       return "???";
   }
@@ -252,6 +255,8 @@ const char* pgstat_get_wait_event(uint32 wait_event_info) {
       return name_in(timeout_names, number, unknown);
     case PG_WAIT_IO:
       return name_in(io_names, number, unknown);
+    case bgw::wait_event_upstream:
+      return "Answer";
     default:
       return unknown;
   }

@@ -9,7 +9,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import DEADLINE, alive, wait_until
+from harness import BINDIR, DEADLINE, alive, wait_until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root's rights to change users")
 
@@ -351,3 +351,36 @@ def test_reload_reaches_backends(space):
             assert json.loads(lines.readline())["ok"] is True
             return host.log.count("nosuchtype", start=start) == 0
         wait_until(silent, what="the backend has the new setting")
+
+
+def test_ps_shows_what_a_worker_does(space):
+    """The text it reports, whole characters of it, until it reports another; and that it waits for the upstream while a
+    statement runs there."""
+    upstream = space.postgres("upstream").start()
+    host = space.host(upstream=upstream, settings={"shared_preload_libraries": "probe_upstream",
+                                                   "probe_upstream.workers": "w activity db"})
+    holder = subprocess.Popen([f"{BINDIR}/psql", "-XAtq", upstream.conninfo(), "-c", "SELECT pg_advisory_lock(4712)",
+                               "-c", "SELECT pg_sleep(600)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: upstream.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1", what="the lock")
+        host.start()
+        for step, activity in ((1, 'counting "things"\tand\nmore'), (2, 'counting "things"\tand\nmore'),
+                               (3, "x" + "\u00e4" * 511)):
+            host.log.wait_for(f"probe: shows {step}")
+            assert row(host, "w")["activity"] == activity
+            if step == 1:
+                assert 'counting "things"' in host.control("ps", "--wide").stdout
+            os.kill(host.worker("w"), signal.SIGHUP)
+        host.log.wait_for(r"probe: shows 4")
+        wait_until(lambda: upstream.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1", what="it waits")
+        shown = row(host, "w")
+        assert (shown["activity"], shown["wait_event_type"], shown["wait_event"]) == (
+            "a long statement", "Upstream", "Answer"), shown
+        assert upstream.sql("SELECT application_name || ': ' || query FROM pg_stat_activity WHERE wait_event = 'advisory'"
+                            ) == "w: SELECT pg_advisory_xact_lock(4712)"
+    finally:
+        holder.kill()
+        holder.wait()
+    upstream.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()")
+    host.log.wait_for(r"probe: shows 5")
+    assert row(host, "w")["activity"] == ""

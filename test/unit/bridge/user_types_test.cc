@@ -142,9 +142,9 @@ TEST_F(UserTypesTest, OneQuestionForTheNamesOfAColumn) {
   end();
 }
 
-// A text that runs as a prepared statement by now means the type that has its name now, whoever has made that anew;
-// what the transaction did before stays.
-TEST_F(UserTypesTest, ATypeMadeAnewIsTheOneThatIsMeant) {
+// A text that runs as a prepared statement by now fails once when another session has made its type anew, and from then on
+// means that one; what the transaction did before stays.
+TEST_F(UserTypesTest, ATypeMadeAnewIsMeantFromTheNextTimeOn) {
   const std::string mood = "SELECT 'sad'::trip_mood";
   make_types();
   for (int round = 0; round < 3; round++) {
@@ -160,6 +160,12 @@ TEST_F(UserTypesTest, ATypeMadeAnewIsTheOneThatIsMeant) {
   begin();
   code_of("CREATE TABLE trip_t (a int)");
   code_of("INSERT INTO trip_t VALUES (1)");
+  for (const char* text : {a_row, mood.c_str()}) {
+    BeginInternalSubTransaction(nullptr);
+    Caught failed = run(text);
+    EXPECT_EQ(failed.sqlstate, "XX000") << failed.message;
+    RollbackAndReleaseCurrentSubTransaction();
+  }
   EXPECT_EQ(value(a_row), "(sad,\"{fine,sad}\",\"[1,2]\")");
   EXPECT_EQ(value(mood.c_str()), "sad");
   EXPECT_EQ(value("SELECT count(*) FROM trip_t"), "1");
