@@ -24,23 +24,14 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
-<<<<<<< HEAD
 #include "storage/process_room.hpp"
-=======
 #include "utils/activity_text.hpp"
->>>>>>> h-values
 #include "utils/transaction_count.hpp"
 
 namespace {
 
-<<<<<<< HEAD
 // In the room of each PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is always 0.
 struct alignas(PG_CACHE_LINE_SIZE) Status {
-=======
-// In shared memory, one per PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is
-// always 0.
-struct alignas(PG_CACHE_LINE_SIZE) Room {
->>>>>>> h-values
   PgBackendStatus entry;
   char appname[NAMEDATALEN];
   // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set
@@ -72,16 +63,7 @@ char* activity_of(int number) {
   return reinterpret_cast<char*>(&status(number) + 1);
 }
 char* appname_of(int number) {
-<<<<<<< HEAD
   return status(number).appname;
-=======
-  return room(number).appname;
-}
-
-Size size_of_room() {
-  return TYPEALIGN(PG_CACHE_LINE_SIZE,
-                   add_size(sizeof(Room), static_cast<Size>(pgstat_track_activity_query_size)));
->>>>>>> h-values
 }
 
 void leave_entry(int code, Datum arg) {
