@@ -48,7 +48,7 @@ namespace {
 
 constexpr std::chrono::seconds kAfterADeath{1};  // before the next spare is made when one died on its own
 constexpr std::size_t kMostRequested = 32;    // processes on their way at the same time
-constexpr std::chrono::seconds kPatience{1};  // with a fork server that was asked and says nothing
+constexpr std::chrono::seconds kPatience{5};  // with a fork server that was asked and says nothing; a busy machine can stall one
 
 struct Order {
   int slot;

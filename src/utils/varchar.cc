@@ -39,8 +39,9 @@ bool only_spaces(const char* content, int len) {
 
 // Cut to the limit of the modifier. Without an explicit cast only spaces may go.
 text* make_varchar(const char* content, int len, int32 typmod, bool explicit_cast) {
+  if (typmod < VARHDRSZ) return make(content, len);
   const int32 limit = typmod - VARHDRSZ;
-  if (typmod >= VARHDRSZ && len > limit) {
+  if (len > limit) {
     const int kept = pg_mbcharcliplen(content, len, limit);
     if (!explicit_cast && !only_spaces(content + kept, len - kept)) too_long("character varying", limit);
     len = kept;

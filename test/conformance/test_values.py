@@ -7,13 +7,14 @@ and sent back as parameters.
 import os
 
 from compare import agree, run_both
+from harness import DEADLINE
 
 EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
 
 def values(space, action):
     def during(daemon):
-        daemon.log.wait_for(EXITED, 60)
+        daemon.log.wait_for(EXITED, 4 * DEADLINE)
 
     transcripts = run_both(space, "probe_values", f"w {action} db", EXITED, during=during)
     agree(transcripts)

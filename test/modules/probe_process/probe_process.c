@@ -84,7 +84,7 @@ do_timed(const char *argument)
 	proc_exit(1);
 }
 
-/* Lives N times, then tells whether that took long; crashes each time when told so. */
+/* Lives N times, then says so; crashes each time when told so. */
 static void
 do_flap(const char *argument)
 {
@@ -94,7 +94,7 @@ do_flap(const char *argument)
 
 	if (found >= wanted)
 	{
-		SAY("life %d, all within 10 s %d", found + 1, GetCurrentTimestamp() - lives[0] < 10 * USECS_PER_SEC);
+		SAY("life %d", found + 1);
 		probe_idle(NULL);
 	}
 	if (strstr(argument, "crash"))

@@ -364,6 +364,11 @@ TEST(BuiltinsBesideServer, EveryImplementedFunctionCalledByOid) {
   ASSERT_EQ(PQresultStatus(rows), PGRES_TUPLES_OK) << PQerrorMessage(server.connection());
   const int rounds = 50;
   int compared = 0;
+#ifdef __SANITIZE_ADDRESS__
+  constexpr bool only_the_sign = true;  // the sanitizer's strncmp() and memcmp() say no more
+#else
+  constexpr bool only_the_sign = false;
+#endif
   for (int i = 0; i < PQntuples(rows); i++) {
     const FmgrBuiltin* function = builtin(number(i, 0));
     Call model{function, {}, {}, type_of(PQgetvalue(rows, i, 3))};
@@ -388,10 +393,18 @@ TEST(BuiltinsBesideServer, EveryImplementedFunctionCalledByOid) {
         arguments += std::string(arguments.empty() ? "" : ", ") + sql_literal(call.texts.back()) +
                      "::pg_catalog.\"" + type->name + "\"";
       }
-      // Printed by the type's own output function, as here: a cast to text may do more.
-      expressions.push_back("textin(" + call.result->output_name + "(pg_catalog.\"" + PQgetvalue(rows, i, 1) +
-                            "\"(" + arguments + ")))");
+      std::string expression =
+          std::string("pg_catalog.\"") + PQgetvalue(rows, i, 1) + "\"(" + arguments + ")";
       answers.push_back(answer_of(call));
+      if (only_the_sign && call.result->oid == INT4OID && std::string(function->funcName).ends_with("cmp")) {
+        expression = "pg_catalog.sign(" + expression + "::float8)::int4";
+        if (answers.back().starts_with("ok: ")) {
+          const int value = atoi(answers.back().c_str() + 4);
+          answers.back() = "ok: " + std::to_string((value > 0) - (value < 0));
+        }
+      }
+      // Printed by the type's own output function, as here: a cast to text may do more.
+      expressions.push_back("textin(" + call.result->output_name + "(" + expression + "))");
       stub = answers.back().find("is not available outside the server") != std::string::npos;
     }
     if (stub) continue;
