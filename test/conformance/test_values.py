@@ -13,7 +13,7 @@ EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
 def values(space, action):
     def during(daemon):
-        daemon.log.wait_for(EXITED, 60)
+        daemon.log.wait_for(EXITED, 80)
 
     transcripts = run_both(space, "probe_values", f"w {action} db", EXITED, during=during)
     agree(transcripts)
