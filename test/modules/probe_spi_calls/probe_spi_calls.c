@@ -354,11 +354,28 @@ register_trigger_data(void)
 	SAY("trigger data %d", SPI_register_trigger_data(&data));
 }
 
+static SPIPlanPtr looked_at;
+
+static void
+plan_sources(void)
+{
+	SAY("plan sources %d", list_length(SPI_plan_get_plan_sources(looked_at)));
+}
+
+static void
+cached_plan(void)
+{
+	SAY("plan sources, cached plan %d", SPI_plan_get_cached_plan(looked_at) != NULL);
+}
+
 static void
 do_trigger_data(const char *argument)
 {
 	begin();
 	attempt("trigger data", register_trigger_data);
+	looked_at = SPI_prepare("CREATE TABLE a (i int); CREATE TABLE b (i int)", 0, NULL);
+	attempt("plan sources", plan_sources);
+	attempt("plan sources, cached plan", cached_plan);
 	commit();
 }
 
