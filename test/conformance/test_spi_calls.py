@@ -42,3 +42,8 @@ def test_what_needs_the_executor(space):
     agree(transcripts)
     said = [text for _, text in transcripts[1]["w"] if "plan sources" in text]
     assert len(said) == 2 and all("0A000" in text and "hint Use SPI_plan_is_valid" in text for text in said), said
+
+
+def test_jobs(space):
+    """What schedulers do all day: claiming, running in subtransactions, writing down, walking rows, committing in loops."""
+    calls(space, "jobs")
