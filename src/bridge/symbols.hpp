@@ -14,6 +14,7 @@ struct bgw_symbol {
 extern const bgw_symbol bgw_symbols[];  // sorted by name, bgw_symbol_count entries
 extern const int bgw_symbol_count;
 
-// Every stub ends here: ERROR 0A000 naming the function.
-[[noreturn]] void bgw_stub_called(const char* name);
+// Every stub ends here: ERROR 0A000 naming the function, with why it is missing and what to use instead (either
+// may be nullptr).
+[[noreturn]] void bgw_stub_called(const char* name, const char* detail, const char* hint);
 }

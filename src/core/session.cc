@@ -151,6 +151,12 @@ Failure read_connect_failure(std::string_view text) {
   return failure;
 }
 
+// Whether there is something to read, or the end of it, or an error to be met by reading.
+bool readable(int socket) noexcept {
+  pollfd descriptor = {.fd = socket, .events = POLLIN, .revents = 0};
+  return poll(&descriptor, 1, 0) != 0;
+}
+
 }  // namespace
 
 // ---- connecting ----
@@ -415,6 +421,12 @@ Step Session::pump() {
     while (PQisBusy(conn_) && !lost_) {
       short events = static_cast<short>(POLLIN | (unsent == 1 ? POLLOUT : 0));
       if (wait_(PQsocket(conn_), events, -1) == WaitOutcome::interrupted) return Step::interrupted;
+      // libpq moves all that is unsent each time it sends some, and PQconsumeInput() sends, too: with a very
+      // large statement that would be half of the time.
+      if (unsent == 1 && !readable(PQsocket(conn_))) {
+        unsent = PQflush(conn_);
+        if (unsent != -1) continue;
+      }
       if (PQconsumeInput(conn_) != 1) {
         // What the server said before it hung up may still be waiting to be read.
         for (int i = 0; i < 2 && !lost_; ++i)

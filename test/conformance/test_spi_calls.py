@@ -35,6 +35,15 @@ def test_chains(space):
     calls(space, "chains")
 
 
-@differs("S-17b", r"trigger data")
-def test_trigger_data(space):
-    calls(space, "trigger_data")
+@differs("S-17b", r"trigger data|plan sources")
+def test_what_needs_the_executor(space):
+    """Refused with the reason and what to use instead."""
+    transcripts = run_both(space, "probe_spi_calls", "w trigger_data db", EXITED)
+    agree(transcripts)
+    said = [text for _, text in transcripts[1]["w"] if "plan sources" in text]
+    assert len(said) == 2 and all("0A000" in text and "hint Use SPI_plan_is_valid" in text for text in said), said
+
+
+def test_jobs(space):
+    """What schedulers do all day: claiming, running in subtransactions, writing down, walking rows, committing in loops."""
+    calls(space, "jobs")

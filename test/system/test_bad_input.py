@@ -205,6 +205,7 @@ def test_function_of_the_server_only(space):
     host = space.host(upstream=upstream, settings={
         "shared_preload_libraries": f"{module},hello_world", "log_error_verbosity": "verbose"}).start()
     host.log.wait_for(r'ERROR:  0A000: function "CreateCheckPoint" is not available outside the server')
+    host.log.wait_for(r"DETAIL:  The write-ahead log belongs to the upstream\.")
     host.log.wait_for(r'background worker "stub caller" \(PID \d+\) exited with exit code 1')
     host.log.wait_for(r"hello, world")
 

@@ -16,6 +16,7 @@
 #include "nodes/params.h"
 #include "utils/portal.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 PG_MODULE_MAGIC;
 
@@ -354,15 +355,187 @@ register_trigger_data(void)
 	SAY("trigger data %d", SPI_register_trigger_data(&data));
 }
 
+static SPIPlanPtr looked_at;
+
+static void
+plan_sources(void)
+{
+	SAY("plan sources %d", list_length(SPI_plan_get_plan_sources(looked_at)));
+}
+
+static void
+cached_plan(void)
+{
+	SAY("plan sources, cached plan %d", SPI_plan_get_cached_plan(looked_at) != NULL);
+}
+
 static void
 do_trigger_data(const char *argument)
 {
 	begin();
 	attempt("trigger data", register_trigger_data);
+	looked_at = SPI_prepare("CREATE TABLE a (i int); CREATE TABLE b (i int)", 0, NULL);
+	attempt("plan sources", plan_sources);
+	attempt("plan sources, cached plan", cached_plan);
+	commit();
+}
+
+/* --- as schedulers do --------------------------------------------------------------------------------------- */
+static SPIPlanPtr claim_plan;
+
+/* One job: taken with SKIP LOCKED by a kept plan, run in a subtransaction, its outcome written down. */
+static bool
+run_a_job(void)
+{
+	MemoryContext caller;
+	ResourceOwner owner;
+	Oid			types[3] = {INT4OID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[3];
+	char		nulls[4] = "   ";
+	int			job;
+	char	   *command;
+	bool		isnull;
+	int			result;
+
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (claim_plan == NULL)
+	{
+		claim_plan = SPI_prepare("UPDATE jobs SET state = 'runs', runs = runs + 1 WHERE id = (SELECT id FROM jobs "
+								 "WHERE state = 'waits' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *", 0, NULL);
+		SPI_keepplan(claim_plan);
+	}
+	result = SPI_execute_plan(claim_plan, NULL, NULL, false, 1);
+	if (result != SPI_OK_UPDATE_RETURNING || SPI_processed == 0)
+	{
+		outcome("no job", result);
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		return false;
+	}
+	job = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	command = MemoryContextStrdup(TopTransactionContext, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+																	  SPI_fnumber(SPI_tuptable->tupdesc, "command")));
+	SAY("job %d of %d columns: %s", job, SPI_tuptable->tupdesc->natts, command);
+	pgstat_report_activity(STATE_RUNNING, command);
+	values[0] = Int32GetDatum(job);
+	nulls[1] = 'n';
+	values[1] = (Datum) 0;
+	caller = CurrentMemoryContext;
+	owner = CurrentResourceOwner;
+	BeginInternalSubTransaction("job");
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		outcome("ran", SPI_execute(command, false, 0));
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		values[1] = CStringGetTextDatum(error->message);
+		nulls[1] = ' ';
+	}
+	PG_END_TRY();
+	values[2] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	outcome("written down", SPI_execute_with_args("UPDATE jobs SET state = CASE WHEN $2 IS NULL THEN 'done' ELSE 'failed' END, "
+												  "error = $2, done = now() >= $3 - interval '1 minute' WHERE id = $1",
+												  3, types, values, nulls, false, 0));
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return true;
+}
+
+static void
+do_jobs(const char *argument)
+{
+	Portal		portal;
+	int			number = 0;
+
+	begin();
+	execute("CREATE TABLE jobs (id int PRIMARY KEY, command text, state text DEFAULT 'waits', runs int DEFAULT 0, error text, done bool)",
+			false, 0);
+	execute("INSERT INTO jobs VALUES (1, 'SELECT count(*) FROM pg_class WHERE false'), (2, 'SELECT 1/0'), "
+			"(3, 'INSERT INTO jobs VALUES (3)'), (4, 'CREATE TABLE parts (d date, i int) PARTITION BY RANGE (d)'), "
+			"(5, 'CREATE TABLE part PARTITION OF parts FOR VALUES FROM (''2024-01-01'') TO (''2024-02-01''); "
+			"INSERT INTO parts VALUES (''2024-01-05'', 7)'), (6, 'INSERT INTO parts VALUES (''2025-01-05'', 7)'), "
+			"(7, 'ALTER TABLE jobs ADD COLUMN later int DEFAULT 5'), (8, 'SELECT later FROM jobs ORDER BY id LIMIT 1'), "
+			"(9, 'COMMIT'), (10, 'VACUUM jobs'), (11, 'SELECT pg_notify(''jobs'', ''done''), set_config(''work_mem'', ''3MB'', true)'), "
+			"(12, 'DELETE FROM parts RETURNING i'), (13, 'SET LOCAL search_path = pg_catalog; SELECT 1'), (14, 'SELEC 1')",
+			false, 0);
+	commit();
+	while (run_a_job())
+		;
+	begin();
+	outcome("all", SPI_execute("SELECT id, state, runs, error, done FROM jobs ORDER BY id", true, 0));
+	/* Row by row, changing the row under the cursor. */
+	portal = SPI_cursor_open_with_args("walk", "SELECT id, state FROM jobs WHERE id < 8 ORDER BY id FOR UPDATE", 0, NULL, NULL,
+									   NULL, false, CURSOR_OPT_NO_SCROLL);
+	for (;;)
+	{
+		SPITupleTable *row;
+
+		SPI_cursor_fetch(portal, true, 1);
+		if (SPI_processed == 0)
+			break;
+		row = SPI_tuptable;
+		if (++number % 2 == 0)
+			outcome("current", SPI_execute("UPDATE jobs SET runs = runs + 10 WHERE CURRENT OF walk", false, 0));
+		SAY("walked %s", SPI_getvalue(row->vals[0], row->tupdesc, 1));
+		SPI_freetuptable(row);
+	}
+	SPI_cursor_close(portal);
+	outcome("runs", SPI_execute("SELECT string_agg(runs::text, ',' ORDER BY id) AS runs FROM jobs", true, 0));
+	outcome("on conflict", SPI_execute("INSERT INTO jobs (id) VALUES (1), (20) ON CONFLICT (id) DO UPDATE SET runs = -1 RETURNING id, runs",
+									   false, 0));
+	outcome("nothing", SPI_execute("INSERT INTO jobs (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING id", false, 0));
+	outcome("lock", SPI_execute("SELECT pg_try_advisory_lock(1), pg_try_advisory_xact_lock(2), pg_advisory_unlock(1), pg_advisory_unlock(1)",
+								false, 0));
+	commit();
+
+	/* A nonatomic connection that commits inside a loop over a holdable cursor. */
+	StartTransactionCommand();
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	for (int i = 0; i < 3; i++)
+	{
+		outcome("in a loop", SPI_execute("UPDATE jobs SET runs = 0 WHERE id = 1 RETURNING runs", false, 0));
+		if (i == 1)
+			SPI_rollback();
+		else
+			SPI_commit();
+		SAY("in a transaction %d, table %d", IsTransactionState(), SPI_tuptable != NULL);
+	}
+	SPI_finish();
+	CommitTransactionCommand();
+	/* The table is gone, and back with other columns: the kept plan finds out. */
+	begin();
+	execute("DROP TABLE jobs", false, 0);
+	commit();
+	begin();
+	SAY("valid %d", SPI_plan_is_valid(claim_plan));
+	execute("CREATE TABLE jobs (id bigint, state text DEFAULT 'waits', runs int DEFAULT 0)", false, 0);
+	execute("INSERT INTO jobs VALUES (77)", false, 0);
+	outcome("claimed", SPI_execute_plan(claim_plan, NULL, NULL, false, 0));
+	SAY("freed %d", SPI_freeplan(claim_plan));
 	commit();
 }
 
 static const ProbeAction actions[] = {
+	{"jobs", do_jobs},
 	{"idle", probe_idle},
 	{"execute", do_execute},
 	{"kinds", do_kinds},
