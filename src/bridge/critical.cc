@@ -16,6 +16,7 @@ extern "C" {
 namespace bgw {
 
 volatile std::sig_atomic_t critical_depth = 0;
+volatile std::sig_atomic_t critical_floor = 0;
 volatile std::sig_atomic_t exit_deferred = 0;
 
 void act_on_deferred_exit() {

@@ -7,7 +7,9 @@
 // brings the count back to zero in C-style code acts on the note.
 //
 // Invariants: the count is changed only by the process's one thread, never by a handler; it is zero whenever
-// module code runs; error recovery (sigsetjmp returning again) restores the value it had when entered.
+// module code runs, but for what shmem_exit() and dsm_detach() call of the host's own. A module catches errors
+// where the host does not see it, so raising one brings the count back to what it was when the innermost catcher
+// of the host's was entered (critical_floor), and acts on the note when that is zero.
 #pragma once
 
 #include <csignal>
@@ -15,6 +17,7 @@
 namespace bgw {
 
 extern volatile std::sig_atomic_t critical_depth;
+extern volatile std::sig_atomic_t critical_floor;
 extern volatile std::sig_atomic_t exit_deferred;  // a handler wanted to end the process meanwhile
 
 // Ends the worker as the deferred signal wanted. Called with critical_depth zero; does not return.
@@ -41,6 +44,12 @@ class CriticalScope {
 
 inline void check_deferred_exit() {
   if (critical_depth == 0 && exit_deferred) act_on_deferred_exit();
+}
+
+// For who raises an ERROR, as the last thing before the jump.
+inline void leave_critical_for_error() {
+  critical_depth = critical_floor;
+  check_deferred_exit();
 }
 
 }  // namespace bgw

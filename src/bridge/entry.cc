@@ -12,18 +12,22 @@ extern "C" bool bgw_call_catching(void (*fn)(void* arg), void* arg) {
   sigjmp_buf* outer_stack = PG_exception_stack;
   ErrorContextCallback* outer_context = error_context_stack;
   const int outer_critical = bgw::critical_depth;
+  const int outer_floor = bgw::critical_floor;
   sigjmp_buf here;
 
   if (sigsetjmp(here, 0) == 0) {
     PG_exception_stack = &here;
+    bgw::critical_floor = outer_critical;
     fn(arg);
     Assert(PG_exception_stack == &here);
     PG_exception_stack = outer_stack;
     error_context_stack = outer_context;
+    bgw::critical_floor = outer_floor;
     return true;
   }
   PG_exception_stack = outer_stack;
   error_context_stack = outer_context;
   bgw::critical_depth = outer_critical;
+  bgw::critical_floor = outer_floor;
   return false;
 }

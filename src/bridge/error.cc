@@ -95,6 +95,8 @@ void write_to_server_log(const LogEntry& entry) noexcept {
   const std::sig_atomic_t depth = critical_depth;
   // A handler that ends the process must not do so above C++ objects.
   enter_critical();
+  const std::sig_atomic_t floor = critical_floor;
+  critical_floor = critical_depth;
   InterruptHoldoffCount = interrupts + 1;
   PG_TRY();
   { emit(what); }
@@ -108,6 +110,7 @@ void write_to_server_log(const LogEntry& entry) noexcept {
   InterruptHoldoffCount = interrupts;
   QueryCancelHoldoffCount = cancels;
   CritSectionCount = critical_section;
+  critical_floor = floor;
   critical_depth = depth;
 }
 

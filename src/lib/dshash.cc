@@ -12,6 +12,10 @@
 //  any
 //     insertion, because nobody else can be between two of its entries then.
 //  3. Memory is got before anything is changed: a failed insertion leaves the table as it was.
+//  4. The default SIGTERM handler does not come between the first change of a partition and the last
+//     (bridge/critical.hpp): its lock is let go at the end of the process, and others go on.
+#include "bridge/critical.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "common/hashfn.h"
@@ -107,10 +111,12 @@ dsa_pointer* find_link_to(dshash_table* table, const Partition& partition, const
 }
 
 void remove_at(dshash_table* table, Partition& partition, dsa_pointer* link) {
+  bgw::enter_critical();
   const dsa_pointer pointer = *link;
   *link = item_at(table, pointer)->next;
   partition.entries--;
   dsa_free(table->area, pointer);
+  bgw::leave_critical();
 }
 
 // Invariant 2. Without memory the chains just get longer, unless there is no array at all.
@@ -196,6 +202,7 @@ void dshash_detach(dshash_table* hash_table) {
 // For the only user that is left.
 void dshash_destroy(dshash_table* hash_table) {
   Control* control = hash_table->control;
+  bgw::enter_critical();
   for (Partition& partition : control->partitions) {
     if (partition.buckets == 0) continue;
     dsa_pointer* array = array_of(hash_table, partition);
@@ -205,6 +212,7 @@ void dshash_destroy(dshash_table* hash_table) {
   }
   control->magic = 0;
   dsa_free(hash_table->area, control->handle);
+  bgw::leave_critical();
   pfree(hash_table);
 }
 
@@ -230,6 +238,7 @@ void* dshash_find_or_insert(dshash_table* hash_table, const void* key, bool* fou
   *found = link && DsaPointerIsValid(*link);
   if (*found) return entry_of(item_at(hash_table, *link));
 
+  bgw::enter_critical();
   make_room(hash_table, partition);
   const dsa_pointer pointer = dsa_allocate(hash_table->area, item_head + hash_table->parameters.entry_size);
   Item* item = item_at(hash_table, pointer);
@@ -239,6 +248,7 @@ void* dshash_find_or_insert(dshash_table* hash_table, const void* key, bool* fou
   memcpy(entry_of(item), key, hash_table->parameters.key_size);
   *bucket = pointer;
   partition.entries++;
+  bgw::leave_critical();
   return entry_of(item);
 }
 

@@ -33,8 +33,10 @@
 extern "C" {
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/dsa.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner_private.h"
@@ -46,6 +48,7 @@ struct DetachCallback {
   DetachCallback* next;
   on_dsm_detach_callback function;
   Datum argument;
+  bool whole;  // once taken off the list it is run to its end, whatever signal comes
 };
 
 }  // namespace
@@ -199,6 +202,12 @@ bool map_window(dsm_segment* seg, uint32 slot, Size size, Size window) {
   return true;
 }
 
+void add_callback(dsm_segment* seg, on_dsm_detach_callback function, Datum argument, bool whole) {
+  auto* callback = static_cast<DetachCallback*>(MemoryContextAlloc(TopMemoryContext, sizeof(DetachCallback)));
+  *callback = {seg->callbacks, function, argument, whole};
+  seg->callbacks = callback;
+}
+
 dsm_segment* create(Size size, Size window, int flags) {
   dsm_segment* seg = new_mapping();
   if (size == 0 || window > bgw::dsm_largest) {
@@ -271,6 +280,10 @@ void dsm_release_part(dsm_segment* seg, Size offset, Size size) {
 
 Size dsm_window(const dsm_segment* seg) {
   return seg->window;
+}
+
+void on_dsm_detach_whole(dsm_segment* seg, on_dsm_detach_callback function, Datum argument) {
+  add_callback(seg, function, argument, true);
 }
 
 void drop_dynamic_shared_memory() {
@@ -364,11 +377,15 @@ dsm_segment* dsm_attach(dsm_handle h) {
 void dsm_detach(dsm_segment* seg) {
   HOLD_INTERRUPTS();
   while (DetachCallback* callback = seg->callbacks) {
+    bgw::enter_critical();
     seg->callbacks = callback->next;
     on_dsm_detach_callback function = callback->function;
     Datum argument = callback->argument;
+    const bool whole = callback->whole;
     pfree(callback);
+    if (!whole) bgw::leave_critical();
     function(seg, argument);
+    if (whole) bgw::leave_critical();
   }
   RESUME_INTERRUPTS();
 
@@ -388,6 +405,8 @@ void dsm_detach(dsm_segment* seg) {
 // At the end of the process. Callbacks may take locks that this process still holds after an error.
 void dsm_backend_shutdown(void) {
   if (!mappings) return;
+  // What this process sleeps on or holds may lie in a segment.
+  ConditionVariableCancelSleep();
   LWLockReleaseAll();
   dsm_detach_all();
 }
@@ -410,15 +429,18 @@ void dsm_unpin_mapping(dsm_segment* seg) {
 }
 
 void dsm_pin_segment(dsm_segment* seg) {
+  bgw::enter_critical();
   LWLockAcquire(DynamicSharedMemoryControlLock, LW_EXCLUSIVE);
   Slot& slot = control->slots[seg->slot];
   if (slot.pinned) {
     LWLockRelease(DynamicSharedMemoryControlLock);
+    bgw::leave_critical();
     elog(ERROR, "cannot pin a segment that is already pinned");
   }
   slot.pinned = true;
   slot.references++;
   LWLockRelease(DynamicSharedMemoryControlLock);
+  bgw::leave_critical();
 }
 
 void dsm_unpin_segment(dsm_handle handle) {
@@ -462,9 +484,7 @@ dsm_handle dsm_segment_handle(dsm_segment* seg) {
 }
 
 void on_dsm_detach(dsm_segment* seg, on_dsm_detach_callback function, Datum arg) {
-  auto* callback = static_cast<DetachCallback*>(MemoryContextAlloc(TopMemoryContext, sizeof(DetachCallback)));
-  *callback = {seg->callbacks, function, arg};
-  seg->callbacks = callback;
+  add_callback(seg, function, arg, function == dsa_on_dsm_detach_release_in_place);
 }
 
 void cancel_on_dsm_detach(dsm_segment* seg, on_dsm_detach_callback function, Datum arg) {

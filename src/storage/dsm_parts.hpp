@@ -31,4 +31,8 @@ void dsm_release_part(dsm_segment* seg, Size offset, Size size);
 
 Size dsm_window(const dsm_segment* seg);
 
+// Like on_dsm_detach(), for a callback of the host's own that does not wait and that others rely on: the default SIGTERM
+// handler comes neither into it nor between its being taken off the list and its call.
+void on_dsm_detach_whole(dsm_segment* seg, on_dsm_detach_callback function, Datum argument);
+
 }  // namespace bgw

@@ -7,7 +7,9 @@
 //  again
 //     when the error (which elog turns into FATAL, hence another proc_exit) brings the process back here.
 //  3. exit() called by anybody runs the same callbacks with code -1, through atexit; _exit() runs none.
-//  4. Lists belong to the process that filled them: a child of the postmaster forgets what it inherited
+//  4. What the host itself gives back (on_shmem_exit_whole) is taken off the list and called in one critical section:
+//     a SIGTERM that comes while the process is leaving anyway, and begins another end of it, makes none of it lost.
+//  5. Lists belong to the process that filled them: a child of the postmaster forgets what it inherited
 //     (on_exit_reset), and a process that somebody forked without telling us may not use proc_exit at all.
 //
 // Entered from ordinary code, and from the default SIGTERM handler when no host code is interrupted by it.
@@ -16,6 +18,8 @@
 
 #include <cstdlib>
 #include <unistd.h>
+
+#include "storage/ipc_parts.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -32,6 +36,7 @@ constexpr int max_on_exits = 20;  // modules can observe it: the 21st registrati
 struct ExitCallback {
   pg_on_exit_callback function;
   Datum arg;
+  bool whole;  // rule 4
 };
 
 struct ExitList {
@@ -47,8 +52,12 @@ bool atexit_is_registered = false;
 
 void run_callbacks(ExitList& list, int code) {
   while (list.count > 0) {
+    bgw::enter_critical();
     list.count--;
-    list.entries[list.count].function(code, list.entries[list.count].arg);
+    const ExitCallback callback = list.entries[list.count];
+    if (!callback.whole) bgw::leave_critical();
+    callback.function(code, callback.arg);
+    if (callback.whole) bgw::leave_critical();
   }
 }
 
@@ -72,10 +81,10 @@ void run_at_exit() {
   prepare_exit(-1);
 }
 
-void add_callback(ExitList& list, pg_on_exit_callback function, Datum arg) {
+void add_callback(ExitList& list, pg_on_exit_callback function, Datum arg, bool whole = false) {
   if (list.count >= max_on_exits)
     ereport(FATAL, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg_internal("out of %s slots", list.name)));
-  list.entries[list.count] = {function, arg};
+  list.entries[list.count] = {function, arg, whole};
   list.count++;
   if (!atexit_is_registered) {
     std::atexit(run_at_exit);
@@ -84,6 +93,14 @@ void add_callback(ExitList& list, pg_on_exit_callback function, Datum arg) {
 }
 
 }  // namespace
+
+namespace bgw {
+
+void on_shmem_exit_whole(pg_on_exit_callback function, Datum arg) {
+  add_callback(on_shmem_exit_list, function, arg, true);
+}
+
+}  // namespace bgw
 
 extern "C" {
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "port/start_data.hpp"
+#include "storage/ipc_parts.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -151,7 +152,7 @@ void InitProcess(void) {
   pgstat_set_wait_event_storage(&proc->wait_event_info);
   __atomic_store_n(&proc->pid, MyProcPid, __ATOMIC_RELEASE);
 
-  on_shmem_exit(give_back_process, static_cast<Datum>(0));
+  bgw::on_shmem_exit_whole(give_back_process, static_cast<Datum>(0));
   on_proc_exit(nothing_at_exit, static_cast<Datum>(0));
 }
 

@@ -7,6 +7,8 @@
 
 #include <csignal>
 
+#include "storage/ipc_parts.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
@@ -71,7 +73,7 @@ void ProcSignalInit(int pss_idx) {
   for (volatile sig_atomic_t& reason : slot.reasons) reason = false;
   my_slot = &slot;
   slot.pid = MyProcPid;
-  on_shmem_exit(give_back_slot, static_cast<Datum>(0));
+  bgw::on_shmem_exit_whole(give_back_slot, static_cast<Datum>(0));
 }
 
 int SendProcSignal(pid_t pid, ProcSignalReason reason, BackendId backendId) {

@@ -28,6 +28,8 @@
 
 #include <algorithm>
 
+#include "storage/dsm_parts.hpp"
+
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
@@ -94,6 +96,8 @@ void publish(shm_mq_handle* mqh, uint64& position, PGPROC* const& other) {
   if (mqh->published == mqh->position) return;
   mqh->published = mqh->position;
   __atomic_store_n(&position, mqh->position, __ATOMIC_RELEASE);
+  // Rule 5's other half: who attaches stores its process before it looks at the position. One sees the other.
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
   wake(load_process(other));
 }
 void publish_written(shm_mq_handle* mqh) {
@@ -163,6 +167,7 @@ void set_once(shm_mq* mq, PGPROC*& mine, PGPROC* proc, PGPROC* const& other) {
   __atomic_store_n(&mine, proc, __ATOMIC_RELEASE);
   PGPROC* waiting = other;
   SpinLockRelease(&mq->lock);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);  // see publish()
   bgw::leave_critical();
   wake(waiting);
 }
@@ -347,7 +352,7 @@ shm_mq_handle* shm_mq_attach(shm_mq* mq, dsm_segment* seg, BackgroundWorkerHandl
   mqh->position = mqh->published = load(sending ? mq->written : mq->consumed);
   mqh->other_position = load(sending ? mq->consumed : mq->written);
   mqh->place = static_cast<Size>(mqh->position % mq->ring_size);
-  if (seg) on_dsm_detach(seg, detach_callback, PointerGetDatum(mq));
+  if (seg) bgw::on_dsm_detach_whole(seg, detach_callback, PointerGetDatum(mq));
   return mqh;
 }
 

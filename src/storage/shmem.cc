@@ -45,9 +45,10 @@ Size aligned(Size size) {
   return CACHELINEALIGN(size);
 }
 
+// Of a longer name the first characters count, as many as an entry has room for.
 IndexEntry* find_entry(const char* name) {
   for (IndexEntry* entry = region->entries; entry; entry = entry->next)
-    if (strncmp(entry->structure.key, name, SHMEM_INDEX_KEYSIZE) == 0) return entry;
+    if (strncmp(entry->structure.key, name, SHMEM_INDEX_KEYSIZE - 1) == 0) return entry;
   return nullptr;
 }
 

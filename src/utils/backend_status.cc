@@ -24,6 +24,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "storage/ipc_parts.hpp"
 #include "storage/process_room.hpp"
 #include "utils/activity_text.hpp"
 #include "utils/transaction_count.hpp"
@@ -185,7 +186,7 @@ void pgstat_beinit(void) {
   if (MyBEEntry || !MyProc) return;
   my_number = MyProc->pgprocno;
   MyBEEntry = &entry_of(my_number);
-  on_shmem_exit(leave_entry, static_cast<Datum>(0));
+  bgw::on_shmem_exit_whole(leave_entry, static_cast<Datum>(0));
 }
 
 // Fills the entry in. May be called again, once more is known (the database and the role of a session).

@@ -527,12 +527,15 @@ dsa_area* dsa_attach_in_place(void* place, dsm_segment* segment) {
   auto* control = static_cast<Control*>(place);
   if (control->magic != area_magic) cannot_attach();
   dsa_area* area = new_area(control, static_cast<char*>(place));
+  // Nobody may leave between the two: the reference would stay.
+  bgw::enter_critical();
   LWLockAcquire(&control->lock, LW_EXCLUSIVE);
   const bool alive = control->references > 0;
   if (alive) control->references++;
   LWLockRelease(&control->lock);
   if (!alive) cannot_attach();
   if (segment) on_dsm_detach(segment, dsa_on_dsm_detach_release_in_place, PointerGetDatum(place));
+  bgw::leave_critical();
   return area;
 }
 
@@ -560,6 +563,7 @@ void dsa_detach(dsa_area* area) {
 
 void dsa_pin(dsa_area* area) {
   Control* control = area->control;
+  bgw::enter_critical();
   LWLockAcquire(&control->lock, LW_EXCLUSIVE);
   const bool was_pinned = control->pinned;
   control->pinned = true;
@@ -567,10 +571,12 @@ void dsa_pin(dsa_area* area) {
   LWLockRelease(&control->lock);
   if (was_pinned) elog(ERROR, "dsa_area already pinned");
   if (!control->made_in_place) dsm_pin_segment(area->segment);
+  bgw::leave_critical();
 }
 
 void dsa_unpin(dsa_area* area) {
   Control* control = area->control;
+  bgw::enter_critical();
   LWLockAcquire(&control->lock, LW_EXCLUSIVE);
   const bool was_pinned = control->pinned;
   control->pinned = false;
@@ -578,6 +584,7 @@ void dsa_unpin(dsa_area* area) {
   LWLockRelease(&control->lock);
   if (!was_pinned) elog(ERROR, "dsa_area not pinned");
   if (!control->made_in_place) dsm_unpin_segment(control->window);
+  bgw::leave_critical();
 }
 
 void dsa_set_size_limit(dsa_area* area, size_t limit) {

@@ -244,6 +244,7 @@ void errfinish(const char* filename, int lineno, const char* funcname) {
     CritSectionCount = 0;
     complete[stack_top] = true;
     elog_recursion_depth--;
+    bgw::leave_critical_for_error();
     PG_RE_THROW();
   }
 

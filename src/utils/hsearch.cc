@@ -10,6 +10,8 @@
 //     sees each entry once, and a partition's lock covers its buckets for good.
 //  3. In a partitioned table, entries and buckets are guarded by the caller's partition locks; the lists of
 //     free elements, which partitions share, by a spinlock each.
+//  4. The default SIGTERM handler does not come between the first change of a shared table and the last
+//     (bridge/critical.hpp): the lock is let go at the end of the process, and others go on.
 // A shared table's pointers are good in every process because all of them inherit one mapping.
 #include "bridge/critical.hpp"
 
@@ -107,6 +109,14 @@ Size header_size(bool with_partitions) {
 }
 int free_list_of(const HASHHDR* header, uint32 hash) {
   return partitioned(header) ? static_cast<int>(hash % kFreeLists) : 0;
+}
+
+// Invariant 4.
+void begin_change(const HTAB* table) {
+  if (table->shared) bgw::enter_critical();
+}
+void end_change(const HTAB* table) {
+  if (table->shared) bgw::leave_critical();
 }
 
 // Invariant 3. The default SIGTERM handler must not end the process with the spinlock held.
@@ -474,24 +484,31 @@ void* hash_search_with_hash_value(HTAB* hashp, const void* keyPtr, uint32 hashva
   HASHHDR* header = hashp->header;
   bool entering = action == HASH_ENTER || action == HASH_ENTER_NULL;
   if (entering && !partitioned(header) && !hashp->frozen &&
-      free_list(header, 0).entries > static_cast<int64>(header->max_bucket) && !has_scans(hashp))
+      free_list(header, 0).entries > static_cast<int64>(header->max_bucket) && !has_scans(hashp)) {
+    begin_change(hashp);
     split_bucket(hashp);
+    end_change(hashp);
+  }
 
   HashBucket* link = find_link(hashp, keyPtr, hashvalue);
   HASHELEMENT* element = *link;
   if (foundPtr) *foundPtr = element != nullptr;
 
   if (action == HASH_REMOVE && element) {
+    begin_change(hashp);
     *link = element->link;
     // The caller may look at the removed entry until its next change of the table.
     give_element_back(header, element, hashvalue);
+    end_change(hashp);
   }
   if (element) return key_of(element);
   if (!entering) return nullptr;
 
   if (hashp->frozen) elog(ERROR, "cannot insert into frozen hashtable \"%s\"", hashp->name);
+  begin_change(hashp);
   element = take_element(hashp, hashvalue);
   if (!element) {
+    end_change(hashp);
     if (action == HASH_ENTER_NULL) return nullptr;
     if (hashp->shared) ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of shared memory")));
     ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -500,6 +517,7 @@ void* hash_search_with_hash_value(HTAB* hashp, const void* keyPtr, uint32 hashva
   element->hashvalue = hashvalue;
   hashp->keycopy(key_of(element), keyPtr, hashp->keysize);
   *link = element;
+  end_change(hashp);
   return key_of(element);
 }
 
@@ -514,6 +532,7 @@ bool hash_update_hash_key(HTAB* hashp, void* existingEntry, const void* newKeyPt
   uint32 hash = get_hash_value(hashp, newKeyPtr);
   HashBucket* to = find_link(hashp, newKeyPtr, hash);
   if (*to) return false;
+  begin_change(hashp);
   if (bucket_number(hashp->header, hash) != bucket_number(hashp->header, element->hashvalue)) {
     *from = element->link;
     element->link = nullptr;
@@ -521,6 +540,7 @@ bool hash_update_hash_key(HTAB* hashp, void* existingEntry, const void* newKeyPt
   }
   element->hashvalue = hash;
   hashp->keycopy(key_of(element), newKeyPtr, hashp->keysize);
+  end_change(hashp);
   return true;
 }
 

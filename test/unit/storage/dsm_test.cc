@@ -17,9 +17,12 @@
 extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/proclist.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 }
@@ -190,6 +193,35 @@ TEST_F(DsmTest, CallbacksRunAtExitAfterThoseBeforeAndBeforeThoseOnShmemExit) {
                     dsm_create(64, 0), [](dsm_segment*, Datum) { log->add("detach"); }, 0);
               }).exited_with(0));
   EXPECT_EQ(log->text(), "before|detach|on");
+}
+
+// What a process sleeps on or holds may lie in a segment that is gone before its PGPROC is given back.
+TEST_F(DsmTest, AProcessMayEndWhileItIsInAQueueThatLiesInASegment) {
+  struct Place {
+    ConditionVariable cv;
+    LWLock lock;
+  };
+  Page* page = shared_value<Page>();
+  const pid_t maker = start_child([=] {
+    dsm_segment* seg = dsm_create(sizeof(Place), 0);
+    auto* place = static_cast<Place*>(dsm_segment_address(seg));
+    ConditionVariableInit(&place->cv);
+    LWLockInitialize(&place->lock, LWTRANCHE_PARALLEL_HASH_JOIN);
+    page->handle = dsm_segment_handle(seg);
+    MUST(becomes_true([=] { return page->step == 1; }));
+    MUST(proclist_is_empty(&place->cv.wakeup));
+    MUST(LWLockConditionalAcquire(&place->lock, LW_EXCLUSIVE));
+  });
+  ASSERT_TRUE(becomes_true([=] { return page->handle != DSM_HANDLE_INVALID; }));
+  const bgw_test::Ended ended = run_child([=] {
+    auto* place = static_cast<Place*>(dsm_segment_address(dsm_attach(page->handle)));
+    LWLockAcquire(&place->lock, LW_EXCLUSIVE);
+    ConditionVariablePrepareToSleep(&place->cv);
+  });
+  EXPECT_TRUE(ended.exited_with(0));
+  EXPECT_TRUE(ended.clean);
+  page->step = 1;
+  EXPECT_TRUE(wait_for_child(maker).exited_with(0));
 }
 
 TEST_F(DsmTest, AnOwnerReleasesItsMappingsAndNoPinnedOnes) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <string>
 
 #include "storage/shmem_region.hpp"
 #include "support/caught.hpp"
@@ -74,6 +75,19 @@ TEST_F(ShmemTest, AStructureIsFoundAgainFromEveryProcess) {
   EXPECT_EQ(caught(other_size).message,
             "ShmemIndex entry size is wrong for data structure \"number\": expected 999, actual 4");
   EXPECT_FALSE(LWLockHeldByMe(ShmemIndexLock));
+}
+
+// Only as much of a name counts as the index has room for.
+TEST_F(ShmemTest, ALongNameIsFoundAgain) {
+  const std::string name(60, 'n');
+  bool found = true;
+  void* first = ShmemInitStruct(name.c_str(), 16, &found);
+  EXPECT_FALSE(found);
+  EXPECT_EQ(ShmemInitStruct(name.c_str(), 16, &found), first);
+  EXPECT_TRUE(found);
+  EXPECT_EQ(ShmemInitStruct((name.substr(0, SHMEM_INDEX_KEYSIZE - 1) + "other").c_str(), 16, &found), first);
+  EXPECT_NE(ShmemInitStruct(name.substr(0, SHMEM_INDEX_KEYSIZE - 2).c_str(), 16, &found), first);
+  EXPECT_FALSE(found);
 }
 
 TEST_F(ShmemTest, TooMuchIsAnError) {

@@ -11,12 +11,15 @@
 #include <set>
 #include <vector>
 
+#include "bridge/critical.hpp"
+#include "bridge/die.hpp"
 #include "support/caught.hpp"
 #include "support/children.hpp"
 #include "support/must.hpp"
 
 extern "C" {
 #include "postgres.h"
+#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -215,6 +218,23 @@ TEST_F(DsaTest, WhatCannotBeIsRefused) {
                 });
                 MUST(small.message.starts_with("dsa_area space must be at least "));
               }).exited_with(0));
+}
+
+// Whoever catches such an error can still be ended by SIGTERM, also one that came meanwhile.
+TEST_F(DsaTest, AnErrorLeavesTheWorkerFreeToBeEnded) {
+  EXPECT_TRUE(run_child([] {
+                static dsa_area* area;
+                area = dsa_create(tranche);
+                const dsa_pointer object = dsa_allocate(area, 100000);
+                dsa_free(area, object);
+                static dsa_pointer freed;
+                freed = object;
+                MUST(caught([](void*) { dsa_free(area, freed); }).message.ends_with("is not allocated"));
+                MUST(bgw::critical_depth == 0);
+                pqsignal(SIGTERM, [](int) { bgw_die_handler_body(); });
+                PG_SETMASK(&UnBlockSig);
+                kill(MyProcPid, SIGTERM);
+              }).exited_with(1));
 }
 
 TEST_F(DsaTest, ZeroedMemoryIsZeroAndHugeObjectsWork) {
