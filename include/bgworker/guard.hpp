@@ -1,8 +1,8 @@
 // The two gates between C++ exceptions and the server's error jumps. Nothing else in the SDK crosses that
 // border.
 //
-// Out, guarded(f): calls f, which calls the server. f runs above one frame that only calls it and one that holds
-// nothing but a jump buffer, where a jump ends; f itself has no destructor to skip (it is a lambda over
+// Out, guarded(f): calls f, which calls the server. f runs above one frame that only calls it and one that
+// holds nothing but a jump buffer, where a jump ends; f itself has no destructor to skip (it is a lambda over
 // references and plain values, and calls C). The report is copied, the server's error state cleared, and a
 // bgworker::error is thrown from a frame that was never jumped over. Interrupt hold-off counts are as they were
 // before the call, so that the owners of locks that unwinding then destroys find the counts they left.
