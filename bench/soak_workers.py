@@ -1,32 +1,36 @@
 #!/usr/bin/python3
 """Measures what the workers of modules/ cost the database they look after, under pgbench.
 
-usage: bench/soak_workers.py [--only NAME,...] [--where server,host] [--pairs N] [--seconds S] [--share-seconds S] [--json FILE]
+usage: bench/soak_workers.py [--only NAME,...] [--where server,host] [--windows N] [--seconds S] [--json FILE]
 
 Each worker runs at its defaults, in the server and under a host beside it, on a private cluster whose pg_stat_statements
-holds 2,000 statements, with 20 idle sessions and an invalid index, so that every worker has something to look at. Two
-figures:
+holds 2,000 statements, with 20 idle sessions and an invalid index, so that every worker has something to look at. One
+pgbench runs all the time. Meanwhile the worker is held and let go in windows of --seconds, in turn which is first of a pair
+(ABBA...), and the transactions that end in each window are counted from pgbench's own log. "Held" means that the worker's
+processes are stopped (SIGSTOP) outside a transaction: nothing else differs. Two figures:
 
-throughput  pgbench runs in short pairs, one with the worker and one without it, in turn which is first (ABBA…), and the
-            ratio of each pair is taken, so that a machine that grows slower or faster meanwhile does so for both. The
-            median is told with the interval that holds it in 19 of 20 cases (by the order of the ratios; no
-            distribution is assumed). "Without" means that the worker's processes are stopped
-            (SIGSTOP) outside a transaction: nothing else differs. A worker that was stopped past its time has its round
-            as soon as it goes on.
-CPU time    what the worker and its sessions use under the same load while they run freely, over --share-seconds: of one
-            core, and beside what the server uses for all else. A bound that noise hardly moves. The time must have
-            at least one of the worker's rounds: by default it is 150 s, and for a worker with a longer interval a minute
-            more than that.
+throughput  with the worker, beside without it: of all windows together, with the interval that holds it in 19 of 20 cases, by
+            drawing the pairs anew 4,000 times (bootstrap). A machine that grows slower or faster does so for both windows of a
+            pair. A worker that was held past its time has its round as soon as it goes on, so the half of the time in which it
+            runs has nearly all of its work: what is seen is up to twice what it costs.
+CPU time    what the worker and its sessions use over all of that time: of one core, and beside what the server uses for
+            all else. A bound that noise hardly moves.
+
+Both are over --windows pairs: 85 s by default, so that the whole takes about a quarter of an hour. Every worker has at
+least one round in that time, index_rebuilder by looking every minute, ten times as often as by default: what it costs at
+its default is a tenth of what is shown.
 
 Target for both: less than 1 %. Nothing fails here: the numbers are for reading.
 """
 
 import argparse
+import bisect
+import glob
 import json
 import os
+import random
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -39,13 +43,15 @@ import harness  # noqa: E402
 CLIENTS = 4
 COLUMNS = 50  # of a table, two of which each of the statements selects
 IDLE_SESSIONS = 20
+WARM_UP = 5  # seconds
 
 # What is to be set beside the defaults; the statement that is true once the worker has had its first round; what is
 # to be done then.
 WORKERS = {
     "statement_history": {"ready": "SELECT count(*) > 0 FROM statement_history.snapshot"},
     "stats_exporter": {"port": True},
-    "index_rebuilder": {"interval": 600, "ready": "SELECT to_regnamespace('index_rebuilder') IS NOT NULL"},
+    "index_rebuilder": {"settings": {"index_rebuilder.interval": "1min"},
+                        "ready": "SELECT to_regnamespace('index_rebuilder') IS NOT NULL"},
     "idle_terminator": {"ready": "SELECT to_regclass('idle_terminator.rule') IS NOT NULL",
                         "then": "INSERT INTO idle_terminator.rule (state, idle_limit) VALUES ('idle', '1 hour')"},
 }
@@ -70,11 +76,14 @@ def cpu_seconds(pid, ended_children=False):
         return 0.0
 
 
-def median_interval(values):
-    """Where the true median is in 19 of 20 cases: between the values that so many coin tosses would not reach past."""
-    ordered = sorted(values)
-    outside = max(0, int(len(ordered) / 2 - 0.98 * len(ordered) ** 0.5))
-    return ordered[outside], ordered[-1 - outside]
+def ratio_interval(pairs, seed):
+    """Ratio of the sums of pairs (with, without), and where it is in 19 of 20 cases, by drawing the pairs anew."""
+    def ratio(some):
+        return sum(a for a, _ in some) / sum(b for _, b in some)
+
+    draw = random.Random(seed)
+    drawn = sorted(ratio(draw.choices(pairs, k=len(pairs))) for _ in range(4000))
+    return ratio(pairs), drawn[100], drawn[-101]
 
 
 class Place:
@@ -84,7 +93,9 @@ class Place:
         self.space, self.worker, self.where = space, worker, where
         self.what = WORKERS[worker]
         self.port = harness.free_port()
-        settings = {"stats_exporter.listen": f"127.0.0.1:{self.port}"} if self.what.get("port") else {}
+        settings = dict(self.what.get("settings", {}))
+        if "port" in self.what:
+            settings["stats_exporter.listen"] = f"127.0.0.1:{self.port}"
         inside = where == "server"
         self.server = space.postgres("server", settings={
             "shared_preload_libraries": "pg_stat_statements", "shared_buffers": "128MB", "max_wal_size": "4GB",
@@ -115,12 +126,15 @@ class Place:
         if not self.processes():
             raise AssertionError(f"no process of {worker} is found")
 
+        self.looker = subprocess.Popen([f"{harness.BINDIR}/psql", "-XAtq", "-d", self.server.conninfo()], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, **harness.unprivileged())
+
     def build_that_fails(self):
         self.space.run([f"{harness.BINDIR}/psql", "-Xq", "-d", self.server.conninfo(), "-c",
                         "CREATE UNIQUE INDEX CONCURRENTLY twice_key ON twice (a)"], check=False)
 
     def close(self):
-        for session in self.idle:
+        for session in [*self.idle, self.looker]:
             session.stdin.close()
             session.wait()
 
@@ -141,10 +155,6 @@ class Place:
         return self.space.run([f"{harness.BINDIR}/pgbench", *options, self.server.conninfo(user="shop")], timeout=3600,
                               **more).stdout
 
-    def throughput(self, seconds):
-        out = self.pgbench("-n", "-c", str(CLIENTS), "-T", str(seconds))
-        return float(re.search(r"^tps = ([0-9.]+)", out, re.M).group(1))
-
     def processes(self):
         """The worker's processes: by their titles, in the server as in the host."""
         return [pid for pid in harness.descendants(self.daemon.pid)
@@ -152,9 +162,15 @@ class Place:
 
     def sessions(self):
         """The sessions that the worker has on the server: clients that are neither pgbench nor ours."""
-        return [int(pid) for pid in self.server.sql(
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name NOT IN ('pgbench', 'psql')"
-            " AND pid <> pg_backend_pid()").split()]
+        return [int(pid) for pid in self.ask(
+            "SELECT coalesce(string_agg(pid::text, ' '), '') FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            " AND application_name NOT IN ('pgbench', 'psql')").split()]
+
+    def ask(self, query):
+        """The one value of a query, by a session that stays: one that ended would be taken for one of the worker's."""
+        self.looker.stdin.write(query + ";\n")
+        self.looker.stdin.flush()
+        return self.looker.stdout.readline().strip()
 
     def hold(self):
         """Stops the worker's processes at a moment when none is in a transaction."""
@@ -164,7 +180,7 @@ class Place:
         def stopped():
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
-            if self.server.sql(f"SELECT count(*) FROM pg_stat_activity WHERE pid IN ({listed}) AND xact_start IS NOT NULL") == "0":
+            if self.ask(f"SELECT count(*) FROM pg_stat_activity WHERE pid IN ({listed}) AND xact_start IS NOT NULL") == "0":
                 return True
             self.let_go()
             return False
@@ -175,60 +191,77 @@ class Place:
         for pid in self.processes():
             os.kill(pid, signal.SIGCONT)
 
-    def pair(self, seconds, without_first):
-        tps = {}
-        for without in (without_first, not without_first):
-            if without:
-                self.hold()
-            try:
-                tps[without] = self.throughput(seconds)
-            finally:
-                if without:
-                    self.let_go()
-        return tps[False] / tps[True]
-
-    def share(self, seconds):
-        """(CPU time of worker and sessions, of all else in the server), in cores, while the worker runs freely."""
-        load = self.space.daemon_run([f"{harness.BINDIR}/pgbench", "-n", "-c", str(CLIENTS), "-T", str(seconds + 30),
+    def measure(self, windows, seconds):
+        """Pairs of (transactions per second with the worker, without it); CPU time of worker and sessions, and of all else in
+        the server, in cores."""
+        log = os.path.join(self.space.folder, "transactions")
+        load = self.space.daemon_run([f"{harness.BINDIR}/pgbench", "-n", "-c", str(CLIENTS), "-T", "86400", "-l", "--log-prefix", log,
                                       self.server.conninfo(user="shop")], name="pgbench")
-        harness.wait_until(lambda: self.server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'")
-                           == str(CLIENTS), 30, "the load runs")
         stop = threading.Event()
-        if "port" in self.what:  # as Prometheus would
-            threading.Thread(target=lambda: [self.scrape() for _ in iter(lambda: stop.wait(15), True)], daemon=True).start()
-        sessions = self.sessions()
-        # A host's whole tree counts as the worker's. Children that end meanwhile are sessions of the worker's: pgbench's do not.
-        own = sessions + (self.processes() if self.where == "server" else [self.daemon.pid] + harness.descendants(self.daemon.pid))
-        parents = {self.server.pid, self.daemon.pid}
-        others = [pid for pid in harness.descendants(self.server.pid) if pid not in own]
+        try:
+            harness.wait_until(lambda: self.server.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'") == str(CLIENTS), 30, "the load runs")
+            if "port" in self.what:  # as Prometheus would
+                threading.Thread(target=lambda: [self.scrape() for _ in iter(lambda: stop.wait(15), True)], daemon=True).start()
+            time.sleep(WARM_UP)
+            sessions = self.sessions()
+            # A host's whole tree counts as the worker's. Children that end meanwhile are sessions of the worker's: pgbench's do not.
+            own = sessions + (self.processes() if self.where == "server" else [self.daemon.pid] + harness.descendants(self.daemon.pid))
+            parents = {self.server.pid, self.daemon.pid}
+            others = [pid for pid in harness.descendants(self.server.pid) if pid not in own]
 
-        def read():
-            return (sum(map(cpu_seconds, own)) + sum(cpu_seconds(pid, True) for pid in parents), sum(map(cpu_seconds, others)),
-                    time.monotonic())
+            def read():
+                return (sum(map(cpu_seconds, own)) + sum(cpu_seconds(pid, True) for pid in parents), sum(map(cpu_seconds, others)),
+                        time.monotonic())
 
-        before = read()
-        time.sleep(seconds)
-        after = read()
-        stop.set()
-        load.stop(signal.SIGTERM)
+            def window(held):
+                if held:
+                    self.hold()
+                try:
+                    begin = time.time()  # a round that was due begins at once
+                    time.sleep(seconds)
+                    return begin, time.time()
+                finally:
+                    if held:
+                        self.let_go()
+
+            before, times = read(), []
+            for n in range(windows):
+                pair = {held: window(held) for held in (n % 2 == 0, n % 2 == 1)}
+                times.append((pair[False], pair[True]))
+            after = read()
+        finally:
+            stop.set()
+            load.stop(signal.SIGTERM)
+        ends = []
+        for name in glob.glob(log + ".*"):
+            with open(name) as f:
+                # client, number, latency, script, second, microsecond; the last line may be cut short
+                ends += [int(line[4]) + int(line[5]) / 1e6 for line in map(str.split, f) if len(line) >= 6]
+        ends.sort()
+
+        def rate(span):
+            begin, end = span
+            return (bisect.bisect(ends, end) - bisect.bisect(ends, begin)) / (end - begin)
+
         took = after[2] - before[2]
-        return (after[0] - before[0]) / took, (after[1] - before[1]) / took
+        return ([(rate(a), rate(b)) for a, b in times if b[1] < ends[-1]], (after[0] - before[0]) / took,
+                (after[1] - before[1]) / took)
 
 
 def main():
     parser = argparse.ArgumentParser(description="what the workers cost the database")
     parser.add_argument("--only", default=",".join(WORKERS), help="comma-separated: " + ", ".join(WORKERS))
     parser.add_argument("--where", default="server,host", help="comma-separated: server, host")
-    parser.add_argument("--pairs", type=int, default=50, help="pairs of runs with and without the worker (0: none)")
-    parser.add_argument("--seconds", type=int, default=3, help="length of one run of pgbench")
-    parser.add_argument("--share-seconds", type=int, help="how long CPU time is counted (0: not at all)")
+    parser.add_argument("--windows", type=int, default=40, help="pairs of windows with and without the worker")
+    parser.add_argument("--seconds", type=float, default=1, help="length of a window")
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
     for given, known in ((options.only, WORKERS), (options.where, ("server", "host"))):
         for name in given.split(","):
             if name not in known:
                 parser.error(f'"{name}" is none of: {", ".join(known)}')
-    print(f"{'worker':<18} {'where':<7} {'throughput with / without':>26} {'min..max':>13}   {'CPU of a core':>13} {'of the server':>13}  target")
+    print(f"{'worker':<18} {'where':<7} {'throughput with / without':>26} {'tps':>7}   {'CPU of a core':>13} {'of the server':>13}  target")
     rows = []
     for worker in options.only.split(","):
         if not os.path.exists(os.path.join(harness.BUILD, "lib", worker + ".so")):
@@ -239,26 +272,12 @@ def main():
             place = None
             try:
                 place = Place(space, worker, where)
-                row = {"worker": worker, "where": where}
-                text = f"{worker:<18} {where:<7} "
-                place.throughput(options.seconds)  # for the caches
-                ratios = [place.pair(options.seconds, n % 2 == 0) for n in range(options.pairs)]
-                if len(ratios) > 1:
-                    row["ratios"] = ratios
-                    low, high = median_interval(ratios)
-                    text += (f"{statistics.median(ratios):>9.4f} ({low:.4f}..{high:.4f}) {min(ratios):>6.3f}..{max(ratios):<5.3f}   ")
-                else:
-                    text += " " * 43
-                share_seconds = options.share_seconds
-                if share_seconds is None:
-                    share_seconds = max(150, place.what.get("interval", 0) + 60)
-                if share_seconds > 0:
-                    used, others = place.share(share_seconds)
-                    row["cores"], row["cores_of_others"] = used, others
-                    text += f"{100 * used:>11.3f} % {100 * used / others:>11.3f} %"
-                else:
-                    text += " " * 27
-                print(text + "  < 1 %", flush=True)
+                pairs, used, others = place.measure(options.windows, options.seconds)
+                ratio, low, high = ratio_interval(pairs, seed=1)
+                row = {"worker": worker, "where": where, "pairs": pairs, "ratio": ratio, "low": low, "high": high,
+                           "cores": used, "cores_of_others": others}
+                print(f"{worker:<18} {where:<7} {ratio:>8.4f} ({low:.4f}..{high:.4f}) {sum(b for _, b in pairs) / len(pairs):>7.0f}   "
+                      f"{100 * used:>11.3f} % {100 * used / others:>11.3f} %  < 1 %", flush=True)
                 rows.append(row)
             finally:
                 if place:

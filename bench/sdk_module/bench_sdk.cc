@@ -1,5 +1,7 @@
 // What the SDK costs beside plain C: the same work both ways, in turn, in one process; logs the medians as
 // "bench NAME".
+#include <algorithm>
+
 #include <bgworker/bgworker.hpp>
 
 extern "C" {

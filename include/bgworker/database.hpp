@@ -29,7 +29,7 @@ class dependent {
   bool alive() const { return owner_ != nullptr; }
   void check_alive() const {
     if (!alive())
-      throw error("25000", "a result is read after the end of the transaction or savepoint it belongs to");
+      detail::fail("25000", "a result is read after the end of the transaction or savepoint it belongs to");
   }
   transaction* owner_;
 
@@ -51,8 +51,7 @@ template <class... T>
 void check_columns(SPITupleTable* table, const char* statement) {
   const TupleDesc d = table->tupdesc;
   if (d->natts != static_cast<int>(sizeof...(T)))
-    throw error("42804",
-                format("the statement has {} columns, {} are read: {}", d->natts, sizeof...(T), statement));
+    detail::fail("42804", "the statement has {} columns, {} are read: {}", d->natts, sizeof...(T), statement);
   int i = 0;
   auto check = [&]<class C>(std::type_identity<C>) {
     const Form_pg_attribute a = TupleDescAttr(d, i);
@@ -61,10 +60,9 @@ void check_columns(SPITupleTable* table, const char* statement) {
       const Oid type = a->atttypid;
       const char* column = NameStr(a->attname);
       const char* found = guarded([&] { return SPI_gettype(d, i); });
-      throw error("42804",
-                  format("column {} (\"{}\") is {} (OID {}), which cannot be read as {}", i, column,
-                         found ? found : "?", type, type_name<C>()),
-                  {}, "Cast it in the statement, or read it as std::string.");
+      detail::fail({"42804", "Cast it in the statement, or read it as std::string."},
+                   "column {} (\"{}\") is {} (OID {}), which cannot be read as {}", i, column,
+                   found ? found : "?", type, type_name<C>());
     }
   };
   (check(std::type_identity<T>{}), ...);
@@ -150,7 +148,7 @@ class result : private detail::dependent {
   iterator end() const { return {this, size_}; }
   std::tuple<T...> operator[](std::size_t row) const {
     check_alive();
-    if (row >= size_) throw error("22003", format("row {} is read of a result of {} rows", row, size_));
+    if (row >= size_) detail::fail("22003", "row {} is read of a result of {} rows", row, size_);
     return detail::read_row<T...>(table_, row, std::index_sequence_for<T...>{});
   }
   std::tuple<T...> front() const { return (*this)[0]; }
@@ -195,9 +193,9 @@ class cursor;
 /// An open transaction: from construction to commit(), rollback(), or the end of the scope, which rolls back.
 class transaction {
  public:
-  explicit transaction(access_mode mode = access_mode::read_write)
+  [[gnu::noinline]] explicit transaction(access_mode mode = access_mode::read_write)
       : read_only_(mode == access_mode::read_only) {
-    if (IsTransactionState()) throw error("25001", "a transaction is open already");
+    if (IsTransactionState()) detail::fail("25001", "a transaction is open already");
     outside_ = CurrentMemoryContext;
     auto begin = [] {
       SetCurrentStatementStartTimestamp();
@@ -226,7 +224,7 @@ class transaction {
   void commit() {
     check_usable();
     if (level_ != 0)
-      throw error("25000", "a savepoint is open: release it or let its scope end before commit()");
+      detail::fail("25000", "a savepoint is open: release it or let its scope end before commit()");
     drop_dependents(0);
     open_ = false;
     auto end = [] {
@@ -265,7 +263,7 @@ class transaction {
   /// error.
   template <class... T, class... A>
   result<T...> query(std::string_view text, const A&... a) {
-    return rows<T...>(text, run(text, detail::arguments<sizeof...(A)>(a...), sizeof...(A)));
+    return rows<T...>(text, run(text, detail::arguments<sizeof...(A)>(a...)));
   }
   template <class... T, class... P, class... A>
   result<T...> query(prepared<P...>& statement, const A&... a) {
@@ -283,7 +281,7 @@ class transaction {
   /// Runs a statement for its effect; returns the number of rows it processed.
   template <class... A>
   std::uint64_t execute(std::string_view text, const A&... a) {
-    const detail::outcome o = run(text, detail::arguments<sizeof...(A)>(a...), sizeof...(A));
+    const detail::outcome o = run(text, detail::arguments<sizeof...(A)>(a...));
     drop_table(o);
     return o.processed;
   }
@@ -331,12 +329,13 @@ class transaction {
   template <class... T>
   friend class cursor;
 
-  void check_usable() const {
-    if (!open_) throw error("25P01", "the transaction has ended");
+  [[gnu::noinline]] void check_usable() const {
+    if (!open_) detail::fail("25P01", "the transaction has ended");
     if (failed_)
-      throw error(
-          "25P02", "current transaction is aborted, commands ignored until end of transaction block", {},
-          "A statement failed in it. Use a savepoint around statements whose failure is to be survived.");
+      detail::fail(
+          {"25P02",
+           "A statement failed in it. Use a savepoint around statements whose failure is to be survived."},
+          "current transaction is aborted, commands ignored until end of transaction block");
   }
 
   /// Ends the server's transaction, whatever state it is in.
@@ -359,11 +358,15 @@ class transaction {
   /// Calls the server on behalf of a statement; an error leaves the transaction failed.
   template <class F>
   void attempt(F&& f) {
+    auto* pointer = &f;
+    attempt_at(detail::call_through<std::remove_reference_t<F>>, &pointer);
+  }
+  [[gnu::noinline]] void attempt_at(void (*call)(void*), void* of) {
     check_usable();
     bool returned;
     {
       detail::cancellable section;
-      returned = detail::arrive(f);
+      returned = detail::arrive_at(call, of);
     }
     if (!returned) [[unlikely]] {
       failed_ = true;
@@ -372,7 +375,11 @@ class transaction {
   }
 
   template <std::size_t N>
-  detail::outcome run(std::string_view text, const detail::arguments<N>& a, int count) {
+  detail::outcome run(std::string_view text, const detail::arguments<N>& a) {
+    return run(text, N, a.types, a.values, a.nulls);
+  }
+  [[gnu::noinline]] detail::outcome run(std::string_view text, int count, const Oid* types, const Datum* values,
+                                        const char* nulls) {
     const std::string copy(text);
     const char* sql = copy.c_str();
     const bool read_only = read_only_;
@@ -380,8 +387,8 @@ class transaction {
     attempt([&] {
       pgstat_report_activity(STATE_RUNNING, sql);
       o.code = count == 0 ? SPI_execute(sql, read_only, 0)
-                          : SPI_execute_with_args(sql, count, const_cast<Oid*>(a.types),
-                                                  const_cast<Datum*>(a.values), a.nulls, read_only, 0);
+                          : SPI_execute_with_args(sql, count, const_cast<Oid*>(types),
+                                                  const_cast<Datum*>(values), nulls, read_only, 0);
       o.processed = SPI_processed;
       o.table = SPI_tuptable;
     });
@@ -428,7 +435,7 @@ class transaction {
 
   template <class... T>
   result<T...> rows(std::string_view text, const detail::outcome& o) {
-    if (o.table == nullptr) throw error("02000", format("the statement returns no rows: {}", text));
+    if (o.table == nullptr) detail::fail("02000", "the statement returns no rows: {}", text);
     result<T...> made(*this, o);
     detail::check_columns<T...>(o.table, std::string(text).c_str());
     if constexpr ((detail::read_as_array<T> || ...)) detail::check_first_row<T...>(o.table, o.processed);
@@ -439,8 +446,8 @@ class transaction {
   T only(const result<T>& r, std::string_view text) {
     static_assert(!std::is_same_v<T, std::string_view>,
                   "the text would not outlive its result: ask for std::string");
-    if (r.empty()) throw error("02000", format("one row is expected, none came: {}", text));
-    if (r.size() > 1) throw error("21000", format("one row is expected, {} came: {}", r.size(), text));
+    if (r.empty()) detail::fail("02000", "one row is expected, none came: {}", text);
+    if (r.size() > 1) detail::fail("21000", "one row is expected, {} came: {}", r.size(), text);
     return std::get<0>(r.front());
   }
 
@@ -497,9 +504,9 @@ class savepoint {
 
   /// Keeps what was done since the beginning, as part of what is around it.
   void release() {
-    if (!open()) throw error("25000", "the savepoint has ended");
+    if (!open()) detail::fail("25000", "the savepoint has ended");
     if (owner_.level_ != level_)
-      throw error("25000", "a savepoint inside this one is open: end that one first");
+      detail::fail("25000", "a savepoint inside this one is open: end that one first");
     owner_.attempt([] { ReleaseCurrentSubTransaction(); });
     for (detail::dependent* d = owner_.first_; d; d = d->next_)
       if (d->level_ >= level_) d->level_ = level_ - 1;
@@ -612,7 +619,7 @@ class cursor : private detail::dependent {
       o.processed = SPI_processed;
       o.table = SPI_tuptable;
     });
-    if (o.table == nullptr) throw error("02000", format("the statement returns no rows: {}", text_));
+    if (o.table == nullptr) detail::fail("02000", "the statement returns no rows: {}", text_);
     table_ = o.table;
     count_ = o.processed;
     detail::check_columns<T...>(table_, text_.c_str());

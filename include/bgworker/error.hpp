@@ -45,26 +45,33 @@ class sqlstate {
 /// exception is reported by ereport() with all its fields.
 class error : public std::exception {
  public:
-  explicit error(std::string message, sqlstate code = "XX000") : message_(std::move(message)), code_(code) {}
-  error(sqlstate code, std::string message, std::string detail = {}, std::string hint = {})
-      : message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)), code_(code) {}
+  [[gnu::cold, gnu::noinline]] explicit error(std::string message, sqlstate code = "XX000") : code_(code) {
+    texts_[message_] = std::move(message);
+  }
+  [[gnu::cold, gnu::noinline]] error(sqlstate code, std::string message, std::string detail = {},
+                                     std::string hint = {})
+      : code_(code) {
+    texts_[message_] = std::move(message);
+    texts_[detail_] = std::move(detail);
+    texts_[hint_] = std::move(hint);
+  }
 
-  const char* what() const noexcept override { return message_.c_str(); }
-  const std::string& message() const noexcept { return message_; }
-  const std::string& detail() const noexcept { return detail_; }
-  const std::string& hint() const noexcept { return hint_; }
+  const char* what() const noexcept override { return texts_[message_].c_str(); }
+  const std::string& message() const noexcept { return texts_[message_]; }
+  const std::string& detail() const noexcept { return texts_[detail_]; }
+  const std::string& hint() const noexcept { return texts_[hint_]; }
   /// Where the server was, one line for each level.
-  const std::string& context() const noexcept { return context_; }
+  const std::string& context() const noexcept { return texts_[context_]; }
   bgworker::sqlstate code() const noexcept { return code_; }
   /// The statement inside which the error arose, and the position in it (characters, from 1; 0: none).
-  const std::string& statement() const noexcept { return statement_; }
+  const std::string& statement() const noexcept { return texts_[statement_]; }
   int position() const noexcept { return position_; }
   /// The names that the error is about, or empty.
-  const std::string& schema() const noexcept { return schema_; }
-  const std::string& table() const noexcept { return table_; }
-  const std::string& column() const noexcept { return column_; }
-  const std::string& datatype() const noexcept { return datatype_; }
-  const std::string& constraint() const noexcept { return constraint_; }
+  const std::string& schema() const noexcept { return texts_[schema_]; }
+  const std::string& table() const noexcept { return texts_[table_]; }
+  const std::string& column() const noexcept { return texts_[column_]; }
+  const std::string& datatype() const noexcept { return texts_[datatype_]; }
+  const std::string& constraint() const noexcept { return texts_[constraint_]; }
 
   /// The statement was cancelled: by SIGTERM, by pg_cancel_backend() or by a time-out.
   bool cancelled() const noexcept { return code_ == bgworker::sqlstate("57014"); }
@@ -73,39 +80,48 @@ class error : public std::exception {
     return code_ == bgworker::sqlstate("40001") || code_ == bgworker::sqlstate("40P01");
   }
 
-  error& with_detail(std::string text) { return detail_ = std::move(text), *this; }
-  error& with_hint(std::string text) { return hint_ = std::move(text), *this; }
+  error& with_detail(std::string text) { return texts_[detail_] = std::move(text), *this; }
+  error& with_hint(std::string text) { return texts_[hint_] = std::move(text), *this; }
   error& add_context(const std::string& line) {
-    if (!context_.empty()) context_ += '\n';
-    context_ += line;
+    if (!texts_[context_].empty()) texts_[context_] += '\n';
+    texts_[context_] += line;
     return *this;
   }
 
   /// Takes over the fields of a report of the server.
-  explicit error(const ErrorData& data)
-      : message_(text(data.message)),
-        detail_(text(data.detail)),
-        hint_(text(data.hint)),
-        context_(text(data.context)),
-        statement_(text(data.internalquery)),
-        schema_(text(data.schema_name)),
-        table_(text(data.table_name)),
-        column_(text(data.column_name)),
-        datatype_(text(data.datatype_name)),
-        constraint_(text(data.constraint_name)),
-        detail_log_(text(data.detail_log)),
-        code_(bgworker::sqlstate::of(data.sqlerrcode)),
+  [[gnu::cold, gnu::noinline]] explicit error(const ErrorData& data)
+      : code_(bgworker::sqlstate::of(data.sqlerrcode)),
         position_(data.internalpos),
         file_(data.filename),
         line_(data.lineno),
-        function_(data.funcname) {}
+        function_(data.funcname) {
+    const char* const given[texts] = {data.message,         data.detail,        data.hint,
+                                      data.context,         data.internalquery, data.schema_name,
+                                      data.table_name,      data.column_name,   data.datatype_name,
+                                      data.constraint_name, data.detail_log};
+    for (int i = 0; i < texts; ++i)
+      if (given[i]) texts_[i] = given[i];
+  }
 
  private:
   friend struct report_access;
-  static std::string text(const char* s) { return s ? std::string(s) : std::string(); }
+  // An array, so that what copies and destroys an error is a loop: this is compiled into every worker.
+  enum : int {
+    message_,
+    detail_,
+    hint_,
+    context_,
+    statement_,
+    schema_,
+    table_,
+    column_,
+    datatype_,
+    constraint_,
+    detail_log_,
+    texts
+  };
 
-  std::string message_, detail_, hint_, context_, statement_;
-  std::string schema_, table_, column_, datatype_, constraint_, detail_log_;
+  std::string texts_[texts];
   bgworker::sqlstate code_ = "XX000";
   int position_ = 0;
   const char* file_ = nullptr;  // literals of the server's code

@@ -2,48 +2,73 @@
 // compile.
 #pragma once
 
-#include "server.hpp"
+#include "error.hpp"
 
 namespace bgworker BGWORKER_LOCAL {
 
 namespace detail {
 
-inline void append(std::string& out, std::string_view text) {
-  out.append(text);
-}
-inline void append(std::string& out, const char* text) {
-  out.append(text ? text : "(null)");
-}
-inline void append(std::string& out, bool value) {
-  out.append(value ? "true" : "false");
-}
-inline void append(std::string& out, char value) {
-  out.push_back(value);
-}
-inline void append(std::string& out, double value) {
-  char text[32];
-  out.append(text, static_cast<std::size_t>(std::snprintf(text, sizeof text, "%.6g", value)));
-}
-template <class T>
-requires std::is_integral_v<T>
-void append(std::string& out, T value) {
-  out.append(std::to_string(value));
-}
-/// A time span in the largest unit that loses nothing.
-template <class Rep, class Period>
-void append(std::string& out, std::chrono::duration<Rep, Period> value) {
-  auto us = std::chrono::duration_cast<std::chrono::microseconds>(value).count();
-  struct unit {
-    long long size;
-    const char* name;
-  };
-  for (auto [size, name] : {unit{86400000000, "d"}, unit{3600000000, "h"}, unit{60000000, "min"},
-                            unit{1000000, "s"}, unit{1000, "ms"}, unit{1, "us"}})
-    if ((us % size == 0 && us != 0) || size == 1 || (us == 0 && size == 1000000)) {
-      append(out, static_cast<long long>(us / size));
-      append(out, name);
-      return;
-    }
+/// An argument of format(), as text. Numbers are printed into it; texts are only referred to.
+class printed {
+ public:
+  printed() = default;
+  printed(const printed&) = delete;
+  printed& operator=(const printed&) = delete;
+  explicit printed(std::string_view value) : text_(value) {}
+  explicit printed(const char* value) : text_(value ? value : "(null)") {}
+  explicit printed(double value) { print("%.6g", value); }
+  template <class T>
+  requires std::is_integral_v<T>
+  explicit printed(T value) {
+    if constexpr (std::is_same_v<T, bool>)
+      text_ = value ? "true" : "false";
+    else if constexpr (std::is_same_v<T, char>)
+      text_ = {digits_, 1}, digits_[0] = value;
+    else if constexpr (std::is_signed_v<T>)
+      number(value);
+    else
+      natural(value);
+  }
+  /// A time span in the largest unit that loses nothing.
+  template <class Rep, class Period>
+  explicit printed(std::chrono::duration<Rep, Period> value) {
+    span(std::chrono::duration_cast<std::chrono::microseconds>(value).count());
+  }
+  std::string_view text() const { return text_; }
+
+ private:
+  template <class... T>
+  void print(const char* how, T... what) {
+    text_ = {digits_, static_cast<std::size_t>(std::snprintf(digits_, sizeof digits_, how, what...))};
+  }
+  [[gnu::noinline]] void number(long long value) { print("%lld", value); }
+  [[gnu::noinline]] void natural(unsigned long long value) { print("%llu", value); }
+  [[gnu::noinline]] void span(long long us) {
+    struct unit {
+      long long size;
+      const char* name;
+    };
+    for (auto [size, name] : {unit{86400000000, "d"}, unit{3600000000, "h"}, unit{60000000, "min"},
+                              unit{1000000, "s"}, unit{1000, "ms"}, unit{1, "us"}})
+      if ((us % size == 0 && us != 0) || size == 1 || (us == 0 && size == 1000000))
+        return print("%lld%s", us / size, name);
+  }
+
+  std::string_view text_;
+  char digits_[32];  // room for 2^64 and for a time span with its unit
+};
+
+/// The text with its places filled in; there are as many arguments as places.
+[[gnu::noinline]] inline std::string filled(std::string_view text, const printed* argument) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char letter = text[i];
+    if (letter == '{' && text[i + 1] == '}')
+      out.append((argument++)->text()), ++i;
+    else
+      out.push_back(letter), i += letter == '{' || letter == '}';  // doubled braces stand for one
+  }
+  return out;
 }
 
 }  // namespace detail
@@ -76,26 +101,32 @@ using format_string = basic_format_string<std::type_identity_t<Args>...>;
 /// format("{} rows of {}", 3, name)
 template <class... Args>
 std::string format(format_string<Args...> f, const Args&... args) {
-  std::string out;
-  std::string_view rest = f.text;
-  auto literal = [&] {  // up to the next place
-    for (std::size_t i = 0; i < rest.size(); ++i) {
-      if (rest[i] != '{' && rest[i] != '}') continue;
-      out.append(rest.substr(0, i));
-      if (rest[i] == '{' && rest[i + 1] == '}') {
-        rest.remove_prefix(i + 2);
-        return;
-      }
-      out.push_back(rest[i]);
-      rest.remove_prefix(i + 2);
-      i = static_cast<std::size_t>(-1);
-    }
-    out.append(rest);
-    rest = {};
-  };
-  ((literal(), detail::append(out, args)), ...);
-  literal();
-  return out;
+  const detail::printed list[] = {detail::printed(args)..., detail::printed()};
+  return detail::filled(f.text, list);
 }
+
+namespace detail {
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail_with(sqlstate code, const char* hint,
+                                                             std::string_view text, const printed* arguments) {
+  throw error(code, filled(text, arguments), {}, hint);
+}
+
+/// What goes with the message of an error: its SQLSTATE, and possibly a hint.
+struct fault {
+  sqlstate code;
+  const char* hint;
+  consteval fault(const char (&state)[6], const char* text = "")
+      : code(state), hint(text) {}  // NOLINT: implicit
+};
+
+/// Throws an error with the message format(f, args...).
+template <class... Args>
+[[noreturn, gnu::cold, gnu::noinline]] void fail(fault what, format_string<Args...> f, const Args&... args) {
+  const printed list[] = {printed(args)..., printed()};
+  fail_with(what.code, what.hint, f.text, list);
+}
+
+}  // namespace detail
 
 }  // namespace BGWORKER_LOCAL

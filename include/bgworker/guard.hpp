@@ -1,8 +1,8 @@
 // The two gates between C++ exceptions and the server's error jumps. Nothing else in the SDK crosses that
 // border.
 //
-// Out, guarded(f): calls f, which calls the server. f runs directly above a frame that holds nothing but a jump
-// buffer, so a jump ends there; the frames of f itself have no destructor to skip (f is a lambda over
+// Out, guarded(f): calls f, which calls the server. f runs above one frame that only calls it and one that
+// holds nothing but a jump buffer, where a jump ends; f itself has no destructor to skip (it is a lambda over
 // references and plain values, and calls C). The report is copied, the server's error state cleared, and a
 // bgworker::error is thrown from a frame that was never jumped over. Interrupt hold-off counts are as they were
 // before the call, so that the owners of locks that unwinding then destroys find the counts they left.
@@ -30,9 +30,8 @@ struct exit_request {
 
 namespace detail {
 
-/// The frame that jumps arrive in. Returns whether f came back by itself.
-template <class F>
-[[gnu::noinline]] bool arrive(F& f) noexcept(false) {
+/// The frame that jumps arrive in. Returns whether call(of) came back by itself.
+[[gnu::noinline]] inline bool arrive_at(void (*call)(void*), void* of) noexcept(false) {
   sigjmp_buf* const outer_stack = PG_exception_stack;
   ErrorContextCallback* const outer_context = error_context_stack;
   const uint32 held = InterruptHoldoffCount, cancel_held = QueryCancelHoldoffCount, critical = CritSectionCount;
@@ -40,7 +39,7 @@ template <class F>
   sigjmp_buf here;
   if (sigsetjmp(here, 0) == 0) {
     PG_exception_stack = &here;
-    f();
+    call(of);
     PG_exception_stack = outer_stack;
     error_context_stack = outer_context;
     return true;
@@ -52,6 +51,19 @@ template <class F>
   CritSectionCount = critical;
   CurrentMemoryContext = context;
   return false;
+}
+
+/// Calls the F that `of` points to a pointer to. One such small function for each F, instead of a whole
+/// arrive_at() or catch_from(), is what keeps a worker quick to compile; it has nothing to destroy.
+template <class F>
+void call_through(void* of) {
+  (**static_cast<F**>(of))();
+}
+
+template <class F>
+bool arrive(F& f) {
+  F* pointer = &f;
+  return arrive_at(call_through<F>, &pointer);
 }
 
 /// Where the one report that is being turned into an exception is copied to. Emptied as a whole: the server's
@@ -181,19 +193,11 @@ inline char* plain_copy(const std::string& text) noexcept {
 }  // namespace detail
 
 struct report_access {
-  static void fill(detail::pending* p, const error& e) noexcept {
-    using detail::plain_copy;
-    p->message = plain_copy(e.message_);
-    p->detail = plain_copy(e.detail_);
-    p->hint = plain_copy(e.hint_);
-    p->context = plain_copy(e.context_);
-    p->statement = plain_copy(e.statement_);
-    p->schema = plain_copy(e.schema_);
-    p->table = plain_copy(e.table_);
-    p->column = plain_copy(e.column_);
-    p->datatype = plain_copy(e.datatype_);
-    p->constraint = plain_copy(e.constraint_);
-    p->detail_log = plain_copy(e.detail_log_);
+  [[gnu::cold, gnu::noinline]] static void fill(detail::pending* p, const error& e) noexcept {
+    char** const places[error::texts] = {&p->message,   &p->detail,     &p->hint,      &p->context,
+                                         &p->statement, &p->schema,     &p->table,     &p->column,
+                                         &p->datatype,  &p->constraint, &p->detail_log};
+    for (int i = 0; i < error::texts; ++i) *places[i] = detail::plain_copy(e.texts_[i]);
     p->code = e.code_.packed();
     p->position = e.position_;
     p->file = e.file_;
@@ -204,12 +208,11 @@ struct report_access {
 
 namespace detail {
 
-/// Runs f and leaves in *p what it threw.
-template <class F>
-[[gnu::noinline]] void catching(pending* p, F& f) noexcept {
+/// Runs call(of) and leaves in *p what it threw.
+[[gnu::noinline]] inline void catch_from(pending* p, void (*call)(void*), void* of) noexcept {
   std::memset(p, 0, sizeof *p);
   try {
-    f();
+    call(of);
     return;
   } catch (const exit_request& e) {
     p->exits = true;
@@ -231,6 +234,12 @@ template <class F>
     if ((p->message = static_cast<char*>(std::malloc(sizeof text)))) std::memcpy(p->message, text, sizeof text);
   }
   p->raised = true;
+}
+
+template <class F>
+void catching(pending* p, F& f) noexcept {
+  F* pointer = &f;
+  catch_from(p, call_through<F>, &pointer);
 }
 
 }  // namespace detail

@@ -30,6 +30,14 @@ inline void log_message(level at, const std::string& message, const std::string&
   });
 }
 
+namespace detail {
+
+[[gnu::noinline]] inline void log_filled(level at, std::string_view text, const printed* arguments) {
+  log_message(at, filled(text, arguments));
+}
+
+}  // namespace detail
+
 /// log(level::warning, "table {} has {} rows", name, n)
 template <class... Args>
 void log(level at, format_string<Args...> f, const Args&... args) {
@@ -37,13 +45,15 @@ void log(level at, format_string<Args...> f, const Args&... args) {
   if (static_cast<int>(at) >= DEBUG5 && static_cast<int>(at) <= DEBUG1 &&
       !message_level_is_interesting(static_cast<int>(at)))
     return;
-  log_message(at, format(f, args...));
+  const detail::printed list[] = {detail::printed(args)..., detail::printed()};
+  detail::log_filled(at, f.text, list);
 }
 
 /// log("hello, {}", name): at level LOG, which the server's log shows by default.
 template <class... Args>
 void log(format_string<Args...> f, const Args&... args) {
-  log_message(level::log, format(f, args...));
+  const detail::printed list[] = {detail::printed(args)..., detail::printed()};
+  detail::log_filled(level::log, f.text, list);
 }
 
 /// Writes the error as an entry, with all its fields, and goes on.

@@ -240,8 +240,7 @@ class parameter final : public parameter_value<T> {
       });
     } else if constexpr (std::is_enum_v<T>) {
       for (const choice<T>& c : s.choices) options_.push_back({c.name, static_cast<int>(c.value), false});
-      if (options_.empty())
-        throw error("22023", format("parameter \"{}\" is an enumeration without choices", s.name));
+      if (options_.empty()) detail::fail("22023", "parameter \"{}\" is an enumeration without choices", s.name);
       options_.push_back({nullptr, 0, false});
       guarded([&] {
         DefineCustomEnumVariable(s.name, s.description, s.details, raw, static_cast<int>(s.standard),
@@ -251,7 +250,7 @@ class parameter final : public parameter_value<T> {
       const int standard = detail::to_int(s.standard), low = detail::to_int(s.min),
                 high = detail::to_int(s.max);
       if (standard < low || standard > high || low > high)
-        throw error("22023", format("parameter \"{}\": {} is not from {} to {}", s.name, standard, low, high));
+        detail::fail("22023", "parameter \"{}\": {} is not from {} to {}", s.name, standard, low, high);
       guarded([&] {
         DefineCustomIntVariable(s.name, s.description, s.details, raw, standard, low, high, when, flags, hook,
                                 nullptr, nullptr);

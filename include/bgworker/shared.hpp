@@ -121,8 +121,8 @@ class shared final : private detail::shared_base {
  private:
   T* object() const {
     if (object_ == nullptr)
-      throw error("55000", format("shared memory \"{}\" does not exist", name_), {},
-                  "Put the module into shared_preload_libraries.");
+      detail::fail({"55000", "Put the module into shared_preload_libraries."},
+                   "shared memory \"{}\" does not exist", name_);
     return object_;
   }
 
@@ -141,8 +141,7 @@ class shared final : private detail::shared_base {
       LWLockRelease(AddinShmemInitLock);
       return p;
     });
-    std::size_t room = sizeof(T) + alignof(T);
-    void* aligned = std::align(alignof(T), sizeof(T), place, room);
+    void* aligned = reinterpret_cast<void*>(TYPEALIGN(alignof(T), place));
     lock_ = guarded([&] { return &GetNamedLWLockTranche(name_)->lock; });
     object_ = found ? std::launder(static_cast<T*>(aligned)) : new (aligned) T();
   }

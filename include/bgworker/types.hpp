@@ -32,13 +32,18 @@ namespace detail {
 /// Holds the parameters that are not plain Datums.
 class buffers {
  public:
+  buffers() = default;
+  buffers(const buffers&) = delete;
+  buffers& operator=(const buffers&) = delete;
+  ~buffers() {
+    for (char* one : held_) ::operator delete(one);
+  }
   char* take(std::size_t size) {
-    held_.push_back(std::make_unique_for_overwrite<char[]>(size));
-    return held_.back().get();
+    held_.emplace_back(nullptr);  // first a place, so that the memory has an owner from the beginning
+    return held_.back() = static_cast<char*>(::operator new(size));
   }
   Datum varlena(const void* bytes, std::size_t size) {
-    if (size > MaxAllocSize - VARHDRSZ)
-      throw error("54000", format("a parameter of {} bytes is too long", size));
+    if (size > MaxAllocSize - VARHDRSZ) fail("54000", "a parameter of {} bytes is too long", size);
     char* made = take(size + VARHDRSZ);
     SET_VARSIZE(made, size + VARHDRSZ);
     if (size) std::memcpy(made + VARHDRSZ, bytes, size);
@@ -46,7 +51,7 @@ class buffers {
   }
 
  private:
-  std::vector<std::unique_ptr<char[]>> held_;
+  std::vector<char*> held_;
 };
 
 /// A column of one row, with all that reading it may need.
@@ -164,7 +169,7 @@ struct sql<std::string_view> {
     if (is_text(f.type)) return bytes_of(flat(f));
     if (f.type == NAMEOID) return NameStr(*DatumGetName(f.value));
     if (f.row == nullptr)
-      throw error("42804", "an element of this type cannot be read as text", {}, "Cast the array to text[].");
+      fail({"42804", "Cast the array to text[]."}, "an element of this type cannot be read as text");
     return in_memory_of(f,
                         [&] { return static_cast<const char*>(SPI_getvalue(f.row, f.description, f.number)); });
   }
@@ -194,7 +199,7 @@ struct sql<std::chrono::system_clock::time_point> {
     if (t == DT_NOBEGIN) return point::min();
     if (t == DT_NOEND) return point::max();
     if (t > std::int64_t(8277292036854775) || t < std::int64_t(-10170056817600000))
-      throw error("22008", "a timestamp is out of the range of std::chrono::system_clock");
+      fail("22008", "a timestamp is out of the range of std::chrono::system_clock");
     return point(
         std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::microseconds(t + epoch)));
   }
@@ -220,8 +225,8 @@ struct sql<std::chrono::duration<Rep, Period>> {
     Interval v;
     std::memcpy(&v, DatumGetPointer(f.value), sizeof v);
     if (v.month != 0)
-      throw error("22015", "an interval with months has no fixed length", {},
-                  "Use extract(epoch FROM ...) in the statement.");
+      fail({"22015", "Use extract(epoch FROM ...) in the statement."},
+           "an interval with months has no fixed length");
     return std::chrono::duration_cast<span>(std::chrono::microseconds(v.time) + std::chrono::days(v.day));
   }
 };
@@ -322,7 +327,7 @@ struct sql<std::span<const T>> {
                                             : static_cast<std::size_t>(ARR_OVERHEAD_NONULLS(1));
     const std::size_t total = head + size;
     if (total > MaxAllocSize || values.size() > MaxArraySize)
-      throw error("54000", format("an array of {} elements is too long", values.size()));
+      fail("54000", "an array of {} elements is too long", values.size());
     char* made = b.take(total);
     std::memset(made, 0, total);
     auto* array_head = reinterpret_cast<ArrayType*>(made);
@@ -369,12 +374,11 @@ struct sql<std::vector<T>> : sql<std::span<const T>> {
     const auto* array = reinterpret_cast<const ArrayType*>(v);
     const auto how = layout_of(array->elemtype);
     if (VARSIZE(v) < sizeof(ArrayType) || !how || !sql<plain>::reads(array->elemtype))
-      throw error("42804", format("column {} is not an array of {}", f.number, sql<plain>::name));
+      fail("42804", "column {} is not an array of {}", f.number, sql<plain>::name);
     std::vector<T> values;
     if (array->ndim == 0) return values;
     if (array->ndim != 1)
-      throw error("42804",
-                  format("column {} has an array of {} dimensions, one is expected", f.number, array->ndim));
+      fail("42804", "column {} has an array of {} dimensions, one is expected", f.number, array->ndim);
     const int count = ARR_DIMS(array)[0];
     values.reserve(static_cast<std::size_t>(count));
     const bits8* nulls = ARR_NULLBITMAP(array);
@@ -385,8 +389,7 @@ struct sql<std::vector<T>> : sql<std::span<const T>> {
         if constexpr (is_optional<T>)
           values.push_back(std::nullopt);
         else
-          throw error("22004",
-                      format("column {} has an array with NULL in it, read it with std::optional", f.number));
+          fail("22004", "column {} has an array with NULL in it, read it with std::optional", f.number);
         continue;
       }
       // A short length word is not aligned; a padding byte is zero, and no length word is.
@@ -436,10 +439,8 @@ T read_field(const field& f, bool null) {
     return T(sql<typename T::value_type>::read(f));
   } else {
     if (null)
-      throw error("22004",
-                  format("column {} (\"{}\") is NULL", f.number,
-                         NameStr(TupleDescAttr(f.description, f.number - 1)->attname)),
-                  {}, "Read it as std::optional, or use coalesce().");
+      fail({"22004", "Read it as std::optional, or use coalesce()."}, "column {} (\"{}\") is NULL", f.number,
+           NameStr(TupleDescAttr(f.description, f.number - 1)->attname));
     return sql<T>::read(f);
   }
 }

@@ -286,7 +286,7 @@ class worker {
     detail::passed p;
     std::memcpy(&p, MyBgworkerEntry->bgw_extra, sizeof p);
     if (p.magic != detail::passed_magic || p.size != sizeof(T))
-      throw error("22023", format("worker \"{}\" was not passed a value of {} bytes", name(), sizeof(T)));
+      detail::fail("22023", "worker \"{}\" was not passed a value of {} bytes", name(), sizeof(T));
     T value;
     std::memcpy(&value, p.bytes, sizeof value);
     return value;
@@ -295,7 +295,7 @@ class worker {
   /// Opens the worker's database session; once per worker. An empty user is the bootstrap superuser of the
   /// server, or the role of the host's `upstream`. A refused connection ends the worker (FATAL), as in the
   /// server.
-  void connect(std::string_view database, std::string_view user = {}) {
+  [[gnu::cold]] void connect(std::string_view database, std::string_view user = {}) {
     const std::string d(database), u(user);
     const char *dbname = d.c_str(), *username = u.empty() ? nullptr : u.c_str();
     guarded([&] { BackgroundWorkerInitializeConnection(dbname, username, 0); });
@@ -322,12 +322,7 @@ class worker {
   /// Sleeps for the whole time, whatever sets the latch. False, at once, when the worker is to end.
   template <class Rep, class Period>
   bool sleep(std::chrono::duration<Rep, Period> time) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(time);
-    for (;;) {
-      const wake why = wait_until(deadline, {});
-      if (!why) return false;
-      if (why.timed_out_ || std::chrono::steady_clock::now() >= deadline) return true;
-    }
+    return sleep_until(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(time));
   }
   /// Sleeps for the time a parameter says; a reload that changes it applies to the sleep under way.
   template <class D>
@@ -375,7 +370,16 @@ class worker {
   worker() { detail::process_state::notifications = &notifications_; }
   ~worker() { detail::process_state::notifications = nullptr; }
 
-  wake wait_until(std::optional<std::chrono::steady_clock::time_point> deadline, const socket_wait& on) {
+  [[gnu::noinline]] bool sleep_until(std::chrono::steady_clock::time_point deadline) {
+    for (;;) {
+      const wake why = wait_until(deadline, {});
+      if (!why) return false;
+      if (why.timed_out_ || std::chrono::steady_clock::now() >= deadline) return true;
+    }
+  }
+
+  [[gnu::noinline]] wake wait_until(std::optional<std::chrono::steady_clock::time_point> deadline,
+                                    const socket_wait& on) {
     wake why;
     if (look(why)) return why;  // what happened while the worker was busy
     const int got = detail::wait_on_latch(deadline ? detail::milliseconds_until(*deadline) : -1L, on);
@@ -447,7 +451,7 @@ inline void worker_main(body only) {
   proc_exit(0);
 }
 
-inline BackgroundWorker registration(const worker_spec& spec, body function, const char* entry) {
+[[gnu::cold]] inline BackgroundWorker registration(const worker_spec& spec, body function, const char* entry) {
   BackgroundWorker made;
   std::memset(&made, 0, sizeof made);
   std::memcpy(made.bgw_name, spec.name.chars, sizeof spec.name.chars);
@@ -460,12 +464,12 @@ inline BackgroundWorker registration(const worker_spec& spec, body function, con
 
   Dl_info where;
   if (dladdr(&anchor, &where) == 0) throw error("the module's own file is not known");
-  std::string file = where.dli_fname;
-  if (file.ends_with(DLSUFFIX)) file.resize(file.size() - std::strlen(DLSUFFIX));
-  if (file.size() >= sizeof made.bgw_library_name) file = file.substr(file.rfind('/') + 1);
+  std::string_view file = where.dli_fname;
+  if (file.ends_with(DLSUFFIX)) file.remove_suffix(std::strlen(DLSUFFIX));
+  if (file.size() >= sizeof made.bgw_library_name) file.remove_prefix(file.rfind('/') + 1);
   if (file.size() >= sizeof made.bgw_library_name)
-    throw error("22023", format("the module's name \"{}\" is longer than the server keeps", file));
-  std::memcpy(made.bgw_library_name, file.c_str(), file.size() + 1);
+    detail::fail("22023", "the module's name \"{}\" is longer than the server keeps", file);
+  std::memcpy(made.bgw_library_name, file.data(), file.size());  // the rest is zero
 
   passed p;
   std::memset(&p, 0, sizeof p);
@@ -527,20 +531,21 @@ class module {
  private:
   module() = default;
 
-  void define_parameters() {
-    std::vector<std::string> prefixes;
+  [[gnu::cold]] void define_parameters() {
     for (parameter_base* p = parameter_base::first_; p; p = p->next_) {
       const char* dot = std::strchr(p->name(), '.');
       if (dot == nullptr || dot == p->name())
-        throw error("22023", format("parameter \"{}\" has no prefix: name it module.parameter", p->name()));
+        detail::fail("22023", "parameter \"{}\" has no prefix: name it module.parameter", p->name());
       p->define();
-      std::string prefix(p->name(), dot);
-      if (std::find(prefixes.begin(), prefixes.end(), prefix) == prefixes.end())
-        prefixes.push_back(std::move(prefix));
     }
-    for (const std::string& prefix : prefixes) {
+    // After the last one: what is reserved takes no further parameter.
+    std::string reserved;
+    for (parameter_base* p = parameter_base::first_; p; p = p->next_) {
+      std::string prefix(p->name(), std::strchr(p->name(), '.'));
+      if (prefix == reserved) continue;  // the server does not mind being told twice, either
       const char* text = prefix.c_str();
       guarded([&] { MarkGUCPrefixReserved(text); });
+      reserved = std::move(prefix);
     }
   }
 
@@ -634,7 +639,7 @@ worker_handle start(const worker_spec& spec) {
   static_assert(std::is_invocable_v<decltype(Function), worker&>,
                 "a worker is a function void (bgworker::worker&)");
   if (const char* flaw = spec.flaw())
-    throw error("22023", format("background worker \"{}\" cannot be started: {}", spec.name.chars, flaw));
+    detail::fail("22023", "background worker \"{}\" cannot be started: {}", spec.name.chars, flaw);
   BackgroundWorker made = detail::registration(spec, detail::call<Function>, detail::entry_name);
   made.bgw_notify_pid = MyProcPid;
   BackgroundWorkerHandle* handle = nullptr;
@@ -645,8 +650,8 @@ worker_handle start(const worker_spec& spec) {
     return ok;
   });
   if (!registered)
-    throw error("53400", format("background worker \"{}\" cannot be started: no slot is free", spec.name.chars),
-                {}, "Consider increasing the configuration parameter \"max_worker_processes\".");
+    detail::fail({"53400", "Consider increasing the configuration parameter \"max_worker_processes\"."},
+                 "background worker \"{}\" cannot be started: no slot is free", spec.name.chars);
   return worker_handle(handle);
 }
 

@@ -3,6 +3,8 @@
 
 #include <bgworker/bgworker.hpp>
 
+#include "names.hpp"
+
 namespace idle_terminator {
 
 // Every statement of the worker begins with this, by which others recognise it.
@@ -35,12 +37,6 @@ struct intention {
   int floor;          // of its pool
   std::string about;  // for the log
 };
-
-// Reads "a, b, "c, d"": names separated by commas, in double quotes where they have commas or spaces at their
-// ends. Nothing when the text is not such a list.
-std::optional<std::vector<std::string>> read_names(std::string_view text);
-// Whether a LIKE pattern ends with an escape character, which is an error wherever it is used.
-bool ends_with_escape(std::string_view pattern);
 
 // Creates the schema, or brings it to the version that this worker knows. Throws when it is newer.
 void prepare_schema();

@@ -1,5 +1,5 @@
 // Lists of names as they are written in parameters.
-#include "idle_terminator.hpp"
+#include "names.hpp"
 
 namespace idle_terminator {
 

@@ -2,6 +2,8 @@
 // kinds of work.
 #pragma once
 
+#include <algorithm>
+
 #include <bgworker/bgworker.hpp>
 
 namespace index_rebuilder {

@@ -1,6 +1,8 @@
 // A session of the worker's own, over libpq: for statements that must not run inside a transaction.
 #pragma once
 
+#include <memory>
+
 #include <bgworker/bgworker.hpp>
 #include <libpq-fe.h>
 

@@ -8,6 +8,8 @@
 //   -  its counters went back, or its own statistics began since last time (version 1.11): its counters as they
 //   are r  all were reset since last time: its counters as they are
 // The very first snapshot only fills "last": when its counters began is not known.
+#include <algorithm>
+
 #include "statement_history.hpp"
 
 namespace statement_history {

@@ -2,6 +2,8 @@
 // show it.
 #pragma once
 
+#include <algorithm>
+
 #include <bgworker/bgworker.hpp>
 
 #include <map>

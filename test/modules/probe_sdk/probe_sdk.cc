@@ -2,6 +2,9 @@
 // a worker of its own, which logs what it sees as "sdk: ...". Every scenario is full of objects that count
 // themselves, and the last thing a worker's process logs is how many of them are still alive: what jumps over a
 // destructor leaves one behind.
+#include <algorithm>
+#include <atomic>
+
 #include <bgworker/bgworker.hpp>
 
 #include <sys/socket.h>
