@@ -317,10 +317,11 @@ def test_sigint_in_a_statement(space):
 @differs("SIG-06", r"rows|w\|CONTEXT")
 def test_sigterm_during_commit(space):
     def during(daemon):
+        worker = worker_pid(daemon, "w")
         daemon.log.wait_for(r"probe: committing")
         dawdling = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
         wait_until(lambda: daemon.sql(dawdling) != "0", what="the commit runs")
-        os.kill(worker_pid(daemon, "w"), signal.SIGTERM)
+        os.kill(worker, signal.SIGTERM)
         daemon.log.wait_for(EXITED)
         wait_until(lambda: daemon.sql(dawdling) == "0", what="the commit ends")
         observe(daemon, f"rows {daemon.sql('SELECT count(*) FROM probe_slow')}")

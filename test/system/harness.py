@@ -270,7 +270,7 @@ class Daemon:
         environment = {k: v for k, v in os.environ.items()
                        if not k.startswith("PG") and k not in ("DISPLAY", "LD_PRELOAD")}
         environment.update({"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC"})
-        environment.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:handle_segv=0:handle_sigfpe=0:detect_stack_use_after_return=0")
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:handle_segv=0:handle_sigfpe=0:detect_stack_use_after_return=0:verify_asan_link_order=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         environment.update(env or {})
         # A test that is killed for taking too long takes its servers and hosts with it.

@@ -303,6 +303,7 @@ def reload_with(space, text, *messages):
     for daemon in (space.postgres("reference", settings=settings), space.host(settings=settings, upstream=upstream)):
         daemon.start()
         daemon.log.wait_for(r"hello, world \(greeting 1\)")
+        daemon.log.wait_for(r"database system is ready to accept connections")  # may come after the worker's first words
         path = os.path.join(daemon.data, "test.conf" if daemon.name == "reference" else "bgworkerd.conf")
         with open(path, "a") as f:
             f.write(text + "\n")

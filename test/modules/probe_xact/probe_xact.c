@@ -937,7 +937,7 @@ do_slow_commit(const char *argument)
 	begin();
 	execute("CREATE TABLE probe_slow (i int)");
 	execute("CREATE FUNCTION probe_dawdle() RETURNS trigger LANGUAGE plpgsql AS "
-			"'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END'");
+			"'BEGIN PERFORM pg_sleep(5); RETURN NULL; END'");
 	execute("CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON probe_slow DEFERRABLE INITIALLY DEFERRED "
 			"FOR EACH ROW EXECUTE FUNCTION probe_dawdle()");
 	commit();
