@@ -199,19 +199,25 @@ bool SPI_plan_is_valid(SPIPlanPtr plan) {
 int SPI_register_relation(EphemeralNamedRelation enr) {
   if (enr == nullptr) return SPI_ERROR_ARGUMENT;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("function \"%s\" is not available outside the server", "SPI_register_relation")));
+                  errmsg("function \"%s\" is not available outside the server", "SPI_register_relation"),
+                  errdetail("Rows in memory can be named in a statement only where the executor runs."),
+                  errhint("Pass them as array parameters and unnest() them, or fill a temporary table.")));
 }
 
 int SPI_unregister_relation(const char* name) {
   if (name == nullptr) return SPI_ERROR_ARGUMENT;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("function \"%s\" is not available outside the server", "SPI_unregister_relation")));
+                  errmsg("function \"%s\" is not available outside the server", "SPI_unregister_relation"),
+                  errdetail("Rows in memory can be named in a statement only where the executor runs."),
+                  errhint("Pass them as array parameters and unnest() them, or fill a temporary table.")));
 }
 
 int SPI_register_trigger_data(TriggerData* tdata) {
   if (tdata == nullptr) return SPI_ERROR_ARGUMENT;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("function \"%s\" is not available outside the server", "SPI_register_trigger_data")));
+                  errmsg("function \"%s\" is not available outside the server", "SPI_register_trigger_data"),
+                  errdetail("Rows in memory can be named in a statement only where the executor runs."),
+                  errhint("Pass them as array parameters and unnest() them, or fill a temporary table.")));
 }
 
 }  // extern "C"

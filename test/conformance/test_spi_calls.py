@@ -44,6 +44,7 @@ def test_what_needs_the_executor(space):
     assert len(said) == 2 and all("0A000" in text and "hint Use SPI_plan_is_valid" in text for text in said), said
 
 
+@differs("S-17c", r"probe: valid")
 def test_jobs(space):
     """What schedulers do all day: claiming, running in subtransactions, writing down, walking rows, committing in loops."""
     calls(space, "jobs")

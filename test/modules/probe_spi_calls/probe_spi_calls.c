@@ -475,7 +475,7 @@ do_jobs(const char *argument)
 			"INSERT INTO parts VALUES (''2024-01-05'', 7)'), (6, 'INSERT INTO parts VALUES (''2025-01-05'', 7)'), "
 			"(7, 'ALTER TABLE jobs ADD COLUMN later int DEFAULT 5'), (8, 'SELECT later FROM jobs ORDER BY id LIMIT 1'), "
 			"(9, 'COMMIT'), (10, 'VACUUM jobs'), (11, 'SELECT pg_notify(''jobs'', ''done''), set_config(''work_mem'', ''3MB'', true)'), "
-			"(12, 'DELETE FROM parts RETURNING i'), (13, 'SET LOCAL search_path = pg_catalog; SELECT 1'), (14, 'SELEC 1')",
+			"(12, 'DELETE FROM parts RETURNING i'), (13, 'SET LOCAL search_path = pg_catalog, public; SELECT 1'), (14, 'SELEC 1')",
 			false, 0);
 	commit();
 	while (run_a_job())
@@ -499,7 +499,7 @@ do_jobs(const char *argument)
 		SPI_freetuptable(row);
 	}
 	SPI_cursor_close(portal);
-	outcome("runs", SPI_execute("SELECT string_agg(runs::text, ',' ORDER BY id) AS runs FROM jobs", true, 0));
+	outcome("runs", SPI_execute("SELECT string_agg(runs::text, ',' ORDER BY id) AS runs FROM jobs", false, 0));
 	outcome("on conflict", SPI_execute("INSERT INTO jobs (id) VALUES (1), (20) ON CONFLICT (id) DO UPDATE SET runs = -1 RETURNING id, runs",
 									   false, 0));
 	outcome("nothing", SPI_execute("INSERT INTO jobs (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING id", false, 0));
@@ -507,12 +507,14 @@ do_jobs(const char *argument)
 								false, 0));
 	commit();
 
-	/* A nonatomic connection that commits inside a loop over a holdable cursor. */
+	/* A nonatomic connection that commits inside a loop. */
 	StartTransactionCommand();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	for (int i = 0; i < 3; i++)
 	{
-		outcome("in a loop", SPI_execute("UPDATE jobs SET runs = 0 WHERE id = 1 RETURNING runs", false, 0));
+		PushActiveSnapshot(GetTransactionSnapshot());
+		outcome("in a loop", SPI_execute("UPDATE jobs SET runs = runs + 1 WHERE id = 1 RETURNING runs", false, 0));
+		PopActiveSnapshot();
 		if (i == 1)
 			SPI_rollback();
 		else
