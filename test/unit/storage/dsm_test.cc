@@ -224,6 +224,28 @@ TEST_F(DsmTest, AProcessMayEndWhileItIsInAQueueThatLiesInASegment) {
   EXPECT_TRUE(wait_for_child(maker).exited_with(0));
 }
 
+// All that shmem_exit() does for a process that goes on: lists run once, segments are let go, and nothing is left for the
+// real end.
+TEST_F(DsmTest, AllMappingsAreDetachedAtOnce) {
+  EXPECT_TRUE(run_child([] {
+                for (int i = 1; i <= 3; i++) on_dsm_detach(dsm_create(64, 0), note_call, Int32GetDatum(i));
+                dsm_pin_mapping(dsm_create(64, 0));
+                dsm_detach_all();
+                MUST((called == std::vector<int>{3, 2, 1}));
+                dsm_detach_all();  // nothing
+                before_shmem_exit([](int code, Datum) { called.push_back(code); }, 0);
+                on_shmem_exit([](int code, Datum) { called.push_back(code + 1); }, 0);
+                on_dsm_detach(dsm_create(64, 0), note_call, Int32GetDatum(4));
+                called.clear();
+                shmem_exit(10);
+                MUST((called == std::vector<int>{10, 4, 11}));
+                MUST(MyProc == nullptr && !shmem_exit_inprogress);
+                called.clear();
+                shmem_exit(20);
+                MUST(called.empty());
+              }).exited_with(0));
+}
+
 TEST_F(DsmTest, AnOwnerReleasesItsMappingsAndNoPinnedOnes) {
   EXPECT_TRUE(run_child([] {
                 ResourceOwner owner = ResourceOwnerCreate(nullptr, "test");

@@ -122,7 +122,7 @@ TEST_F(SuddenEndTest, NoSegmentIsLost) {
                         dsm_detach(seg);
                       },
                   .after = [&](int) { keeper.next(); }},
-                 50, bgw_test::test_seed());
+                 30, bgw_test::test_seed());
   keeper.stop();
 }
 
@@ -179,7 +179,7 @@ TEST_F(SuddenEndTest, AnAreaStaysWhole) {
                           if (trims) dsa_trim(area);
                         },
                     .after = [&](int) { keeper.next(); }},
-                   30, bgw_test::test_seed());
+                   15, bgw_test::test_seed());
     keeper.stop();
   }
 }
@@ -281,7 +281,7 @@ TEST_F(SuddenEndTest, ADshashTableStaysWhole) {
                         for (int i = own_keys; i < own_keys + 2; i++) dshash_delete_key(table, &keys[i]);
                       },
                   .after = [&](int) { keeper.next(); }},
-                 60, bgw_test::test_seed());
+                 30, bgw_test::test_seed());
   keeper.stop();
 }
 
@@ -334,7 +334,7 @@ TEST_F(SuddenEndTest, ASharedHashTableStaysWhole) {
                           for (int64 key : seen)
                             ASSERT_NE(hash_search(table, &key, HASH_REMOVE, nullptr), nullptr);
                         }},
-                   60, bgw_test::test_seed());
+                   30, bgw_test::test_seed());
   }
 }
 
@@ -382,7 +382,7 @@ TEST_F(SuddenEndTest, AQueueGivesWholeMessagesAndThenItsEnd) {
                           shmem_exit(0);  // the segment's end says it
                       },
                   .after = [&](int) { keeper.next(); }},
-                 60, bgw_test::test_seed());
+                 30, bgw_test::test_seed());
   keeper.stop();
 }
 
@@ -424,7 +424,7 @@ TEST_F(SuddenEndTest, NoLockIsKeptAndNobodyIsLeftInAQueue) {
                         ConditionVariableSignal(&shared->cv);
                         ASSERT_GT(shm_toc_freespace(toc), 0u);
                       }},
-                 50, bgw_test::test_seed());
+                 30, bgw_test::test_seed());
 }
 
 // SIGTERM may also come when the worker is leaving anyway.
@@ -449,6 +449,6 @@ TEST_F(SuddenEndTest, AWorkerThatIsLeavingLeavesInOrder) {
                         for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
                           EXPECT_EQ(ProcGlobal->allProcs[i].pid, 0);
                       }},
-                 60, bgw_test::test_seed());
+                 30, bgw_test::test_seed());
   EXPECT_TRUE(run_child([] { MUST(dsm_attach(*handle) == nullptr); }).exited_with(0));
 }

@@ -1,5 +1,6 @@
 // Property: objects of a dynamic shared area never overlap, keep what is written to them, are the same in every
 // process, and their memory can be had again; an area ends with its last user unless it is pinned.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -218,6 +219,23 @@ TEST_F(DsaTest, WhatCannotBeIsRefused) {
                 });
                 MUST(small.message.starts_with("dsa_area space must be at least "));
               }).exited_with(0));
+}
+
+TEST_F(DsaTest, ADumpSaysWhatIsInUse) {
+  ::testing::internal::CaptureStderr();
+  const bool in_order = run_child([] {
+                          dsa_area* area = dsa_create(tranche);
+                          dsa_set_size_limit(area, 4 << 20);
+                          dsa_pin(area);
+                          (void)dsa_allocate(area, 1000);
+                          dsa_dump(area);
+                          dsa_unpin(area);
+                        }).exited_with(0);
+  const std::string text = ::testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(in_order) << text;
+  EXPECT_THAT(text, ::testing::ContainsRegex("objects of 1024 bytes:\n  slab [0-9a-f]+: 31 of 32 free\n"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("total size [0-9]+, limit 4194304, 1 references, pinned\n"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("window of 64 pages, free:\nlongest run: 56 pages\n"));
 }
 
 // Whoever catches such an error can still be ended by SIGTERM, also one that came meanwhile.

@@ -255,6 +255,9 @@ TEST(HashTest, WithTheHashValueAtHandAndScansLeftEarly) {
   // No scan is open any more: the table may be frozen and dropped, and the end of a transaction has nothing to
   // say.
   hash_freeze(table);
+  ::testing::internal::CaptureStderr();
+  hash_stats("here", table);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "here: hash table \"by value\": 100 entries, 100 buckets\n");
   AtEOSubXact_HashTables(true, 1);
   AtEOXact_HashTables(true);
   EXPECT_EQ(hash_get_num_entries(table), 100);
