@@ -143,6 +143,11 @@ def title(pid):
         return ""
 
 
+def shared_segments():
+    """The System V segments of shared memory there are, each as the fields of its line in /proc/sysvipc/shm."""
+    return [line.split() for line in read_file("/proc/sysvipc/shm").splitlines()[1:]]
+
+
 def read_file(path):
     with open(path) as f:
         return f.read()
@@ -442,6 +447,7 @@ class Space:
         self.pids = set()
         self._programs = {}
         self._shm_before = set(os.listdir("/dev/shm"))
+        self._segments_before = {fields[1] for fields in shared_segments()}
         self._libraries = None
 
     # --- what the build made, at a place that the unprivileged user can read -------------------------------
@@ -559,17 +565,15 @@ class Space:
 
     def _shared_memory(self):
         told = []
-        with open("/proc/sysvipc/shm") as f:
-            next(f)
-            for line in f:
-                fields = line.split()
-                if int(fields[4]) in self.pids and int(fields[6]) == 0:
-                    killed = any(d.process and d.process.pid == int(fields[4]) and d.process.returncode < 0
-                                 for d in self.daemons)
-                    if killed:  # kill -9 leaves a server no chance to remove it
-                        subprocess.run(["ipcrm", "-m", fields[1]], check=False)
-                    else:
-                        told.append(f"shared memory segment {fields[1]} was left behind")
+        for fields in shared_segments():
+            # An older one is of a process that had the same number.
+            if int(fields[4]) in self.pids and int(fields[6]) == 0 and fields[1] not in self._segments_before:
+                killed = any(d.process and d.process.pid == int(fields[4]) and d.process.returncode < 0
+                             for d in self.daemons)
+                if killed:  # kill -9 leaves a server no chance to remove it
+                    subprocess.run(["ipcrm", "-m", fields[1]], check=False)
+                else:
+                    told.append(f"shared memory segment {fields[1]} was left behind")
         if not any(d.process and d.process.returncode not in (0, 1) for d in self.daemons):
             told += self._dev_shm()
         return told

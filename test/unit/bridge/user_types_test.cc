@@ -61,7 +61,7 @@ class UserTypesTest : public SpiTest {
     SpiTest::TearDown();
     statement_savepoints = true;
     begin();
-    code_of("DROP TABLE IF EXISTS trip_t; DROP TYPE IF EXISTS trip_row, trip_range, trip_mood CASCADE");
+    code_of("DROP TABLE IF EXISTS trip_t; DROP TYPE IF EXISTS trip_row, trip_range, trip_mood CASCADE; DEALLOCATE ALL");
     end();
   }
 

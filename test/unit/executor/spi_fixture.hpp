@@ -22,6 +22,7 @@ extern "C" {
 }
 
 #include "bridge/worker_session.hpp"
+#include "core/status_page.hpp"
 #include "utils/guc_internal.hpp"
 
 namespace bgw_test {
@@ -47,6 +48,7 @@ class SpiTest : public ::testing::Test {
     upstream_conninfo = const_cast<char*>(conninfo.c_str());
     if (!bgw_have_session()) {
       InitializeTimeouts();  // which a session registers its own with
+      ASSERT_TRUE(bgw::StatusPage::create(1, 1));  // where a worker reads how the upstream is
       Caught failed = caught([](void*) { bgw_connect_worker("postgres", nullptr, InvalidOid, InvalidOid, 0); });
       ASSERT_FALSE(failed.raised) << failed.message;
     }
