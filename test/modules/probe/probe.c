@@ -5,8 +5,10 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <linux/sockios.h>
 
 #include "probe_common.h"
 
@@ -54,8 +56,7 @@ do_signal(const char *argument)
 {
 	BackgroundWorkerUnblockSignals();
 	SAY("signal %s", argument);
-	kill(MyProcPid, atoi(argument));
-	pg_usleep(10 * 1000000L);
+	kill(MyProcPid, atoi(argument));	/* comes before kill() returns */
 }
 
 static void
@@ -82,14 +83,25 @@ do_listen(const char *argument)
 	proc_exit(1);
 }
 
-/* Says one byte, "I end with 1", on every socket that it has inherited, and crashes. */
+/*
+ * Says one byte, "I end with 1", on every socket that it has inherited, and crashes once all has been read; after 10 s in any
+ * case: a socket may have nobody at its other end.
+ */
 static void
 do_lie(const char *argument)
 {
+	TimestampTz limit = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 10000);
+
 	for (int fd = 3; fd < 512; fd++)
-		(void) send(fd, "\001", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	{
+		int			unread = 0;
+
+		if (send(fd, "\001", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+			continue;
+		while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0 && GetCurrentTimestamp() < limit)
+			pg_usleep(1000);
+	}
 	SAY("lied");
-	pg_usleep(100000L);
 	abort();
 }
 
@@ -224,8 +236,7 @@ do_callbacks(const char *argument)
 	if (strcmp(argument, "term") == 0)
 	{
 		BackgroundWorkerUnblockSignals();
-		kill(MyProcPid, SIGTERM);
-		pg_usleep(10 * 1000000L);
+		kill(MyProcPid, SIGTERM);	/* comes before kill() returns */
 	}
 	proc_exit(atoi(argument));
 }
