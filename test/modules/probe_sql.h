@@ -44,39 +44,69 @@ outcome(const char *what, int result)
 			}
 }
 
-/* Runs a statement in a subtransaction, so that an error leaves the rest alone. */
-static inline void
-execute(const char *statement, bool read_only, long count)
+/*
+ * Runs call(argument) in a subtransaction; null, or a copy of the error that it raised, with which the subtransaction is rolled
+ * back. With `report` the error is logged too.
+ */
+static inline ErrorData *
+in_subtransaction(const char *name, void (*call) (void *), void *argument, bool report)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
 
-	BeginInternalSubTransaction(NULL);
+	BeginInternalSubTransaction(name);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		outcome(statement, SPI_execute(statement, read_only, count));
+		call(argument);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
+		if (report)
+			EmitErrorReport();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-		SAY("%s -> %s %s | detail %s | hint %s | context %s | position %d %d %s", statement,
-			unpack_sql_state(error->sqlerrcode), error->message, error->detail ? error->detail : "-",
-			error->hint ? error->hint : "-", error->context ? error->context : "-", error->cursorpos,
-			error->internalpos, error->internalquery ? error->internalquery : "-");
-		FreeErrorData(error);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+typedef struct Statement
+{
+	const char *label;
+	const char *text;
+	bool		read_only;
+	long		count;
+} Statement;
+
+static inline void
+run_statement(void *argument)
+{
+	Statement  *statement = argument;
+
+	outcome(statement->label, SPI_execute(statement->text, statement->read_only, statement->count));
+}
+
+/* Runs a statement so that an error leaves the rest alone. */
+static inline void
+execute(const char *statement, bool read_only, long count)
+{
+	Statement	it = {statement, statement, read_only, count};
+	ErrorData  *error = in_subtransaction(NULL, run_statement, &it, false);
+
+	if (error == NULL)
+		return;
+	SAY("%s -> %s %s | detail %s | hint %s | context %s | position %d %d %s", statement,
+		unpack_sql_state(error->sqlerrcode), error->message, error->detail ? error->detail : "-",
+		error->hint ? error->hint : "-", error->context ? error->context : "-", error->cursorpos,
+		error->internalpos, error->internalquery ? error->internalquery : "-");
+	FreeErrorData(error);
 }
 
 static inline void

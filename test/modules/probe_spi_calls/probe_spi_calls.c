@@ -23,36 +23,21 @@ PG_MODULE_MAGIC;
 void		_PG_init(void);
 PGDLLEXPORT void probe_spi_calls_entry(Datum main_arg);
 
+static void
+run_call(void *argument)
+{
+	(*(void (**) (void)) argument) ();
+}
+
 /* Runs `call` so that its error is seen and does no harm. */
 static void
 attempt(const char *what, void (*call) (void))
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = in_subtransaction(NULL, run_call, &call, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		call();
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
+	if (error)
 		SAY("%s -> %s %s | hint %s", what, unpack_sql_state(error->sqlerrcode), error->message,
 			error->hint ? error->hint : "-");
-	}
-	PG_END_TRY();
 }
 
 static ParamListInfo
@@ -387,8 +372,8 @@ static SPIPlanPtr claim_plan;
 static bool
 run_a_job(void)
 {
-	MemoryContext caller;
-	ResourceOwner owner;
+	Statement	it;
+	ErrorData  *error;
 	Oid			types[3] = {INT4OID, TEXTOID, TIMESTAMPTZOID};
 	Datum		values[3];
 	char		nulls[4] = "   ";
@@ -423,32 +408,13 @@ run_a_job(void)
 	values[0] = Int32GetDatum(job);
 	nulls[1] = 'n';
 	values[1] = (Datum) 0;
-	caller = CurrentMemoryContext;
-	owner = CurrentResourceOwner;
-	BeginInternalSubTransaction("job");
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
+	it = (Statement) {"ran", command, false, 0};
+	error = in_subtransaction("job", run_statement, &it, true);
+	if (error)
 	{
-		outcome("ran", SPI_execute(command, false, 0));
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		EmitErrorReport();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
 		values[1] = CStringGetTextDatum(error->message);
 		nulls[1] = ' ';
 	}
-	PG_END_TRY();
 	values[2] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	outcome("written down", SPI_execute_with_args("UPDATE jobs SET state = CASE WHEN $2 IS NULL THEN 'done' ELSE 'failed' END, "
 												  "error = $2, done = now() >= $3 - interval '1 minute' WHERE id = $1",
