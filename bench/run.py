@@ -66,6 +66,19 @@ SPI_ROWS = [
      "warmup": 5, "one_by_one": {"batch": 0, "together": "on", "rounds": 5000, "warmup": 500}},
 ]
 
+SHM_ROWS = [
+    {"name": "lock", "title": "LWLock, one worker", "settings": {"mode": "lock", "workers": 1}},
+    {"name": "contended", "title": "LWLock, 8 workers contending", "settings": {"mode": "lock", "workers": 8}},
+    {"name": "queue", "title": "shm_mq, messages of 64 B, flushed", "settings": {"mode": "queue", "rounds": 1000000}},
+    {"name": "queue_fill", "title": "shm_mq, messages of 64 B, as they fill up",
+     "settings": {"mode": "queue", "rounds": 3000000, "flush": "off"}},
+    {"name": "queue_64kB", "title": "shm_mq, messages of 64 kB",
+     "settings": {"mode": "queue", "rounds": 50000, "message_size": 65536, "queue_size": 262144}},
+    {"name": "condition", "title": "condition variable round trip", "settings": {"mode": "condition", "rounds": 30000}},
+    {"name": "hash", "title": "hash_search in a shared table",
+     "settings": {"mode": "hash", "workers": 1, "rounds": 10000000}},
+]
+
 
 class Bench:
     def __init__(self, runs):
@@ -310,9 +323,9 @@ def bare(program, *arguments):
 def main():
     parser = argparse.ArgumentParser(description="host beside server, with ratios")
     parser.add_argument("--runs", type=int, default=3, help="times each figure is taken (median counts)")
-    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, launch, start, start200 (start1000, ...), "
-                        "interrupt, spi, shm, compile, sdk, or one of "
-                        + ", ".join(row["name"] for row in SPI_ROWS))
+    parser.add_argument("--only", default="", help="comma-separated: restart, latch, memory, launch, start, "
+                        "start200 (start1000, ...), interrupt, spi, shm, compile, sdk, or one of "
+                        + ", ".join(row["name"] for row in SPI_ROWS + SHM_ROWS))
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
@@ -372,22 +385,12 @@ def main():
     for row in SPI_ROWS:
         if wanted("spi") or wanted(row["name"]):
             bench.spi(row)
-    if wanted("shm"):
-        pair = {"module": "bench_shm", "workers": 2}
-        for title, name, settings in (
-                ("LWLock, one worker", "lock", {"mode": "lock", "workers": 1}),
-                ("LWLock, 8 workers contending", "lock", {"mode": "lock", "workers": 8}),
-                ("shm_mq, messages of 64 B, flushed", "queue", {"mode": "queue", "rounds": 1000000}),
-                ("shm_mq, messages of 64 B, as they fill up", "queue",
-                 {"mode": "queue", "rounds": 3000000, "flush": "off"}),
-                ("shm_mq, messages of 64 kB", "queue",
-                 {"mode": "queue", "rounds": 50000, "message_size": 65536, "queue_size": 262144}),
-                ("condition variable round trip", "condition", {"mode": "condition", "rounds": 30000}),
-                ("hash_search in a shared table", "hash", {"mode": "hash", "workers": 1, "rounds": 10000000})):
-            given = {**pair, **settings}
-            bench.figure(title, "ns", "<= 1.00",
-                         lambda n=name, more=given: bench.in_host(bench.log_figure(n), **more),
-                         lambda n=name, more=given: bench.in_server(bench.log_figure(n), **more))
+    for row in SHM_ROWS:
+        if wanted("shm") or wanted(row["name"]):
+            given = {"module": "bench_shm", "workers": 2, **row["settings"]}
+            measure = bench.log_figure(given["mode"])
+            bench.figure(row["title"], "ns", "<= 1.00", lambda m=measure, more=given: bench.in_host(m, **more),
+                         lambda m=measure, more=given: bench.in_server(m, **more))
     if wanted("compile"):
         bench.compile()
     if wanted("sdk"):

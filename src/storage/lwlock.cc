@@ -1,18 +1,20 @@
 // Lightweight locks: shared or exclusive, in shared memory, with a queue of sleeping waiters.
 //
 // Protocol. All is in the lock's one state word and its queue of PGPROCs.
-//  1. The low 24 bits of the word count shared holders, one bit is the exclusive holder, one says that the
-//  queue
-//     is not empty, one is the spinlock that guards the queue. The word changes by atomic operations only.
-//  2. Getting the lock is one compare-and-swap that succeeds when the holders allow it. Nobody is handed a
-//  lock:
+//  1. The low 24 bits of the word count shared holders, one bit is the exclusive holder, one says that the queue
+//     is not empty, one that a wake-up is under way, one is the spinlock that guards the queue. The word changes by
+//     atomic operations only.
+//  2. Getting the lock is one compare-and-swap that succeeds when the holders allow it. Nobody is handed a lock:
 //     who is woken tries again, and newcomers may be faster.
 //  3. Who fails queues up, thereby setting the queue bit, and tries once more before it sleeps. So either its
 //  second
 //     try sees the lock free, or the holder that made it fail sees the queue bit when it lets go.
 //  4. Who lets go as the last holder and sees the queue bit takes from the front of the queue: all who wait for
-//     "free" only, then one exclusive waiter, or as many shared ones as stand in front of the next exclusive
-//     one. Taken out, they are marked and then posted through their PGPROC's semaphore.
+//     "free" only, then one exclusive waiter, or as many shared ones as stand in front of the next exclusive one.
+//     Taken out, they are marked and then posted through their PGPROC's semaphore. If one of them will try for the
+//     lock, a wake-up is under way until the first such runs; meanwhile who lets go wakes nobody. Otherwise a lock
+//     that is taken and let go often before a sleeper runs would turn its queue into a crowd of which one can have
+//     it. Who was woken ends the wake-up before it tries: a release too late for that try sees the wake-up ended.
 //  5. lwWaiting of a PGPROC: set to waiting by its owner, with the queue's spinlock held; set to pending by who
 //     takes it out, with the spinlock held; set back by the same afterwards, just before the post.
 //  6. A semaphore post meant for somebody else's purpose is absorbed while sleeping and given back afterwards.
@@ -40,6 +42,7 @@ static_assert(MAX_BACKENDS < (1 << 24), "the count of shared holders must not re
 namespace {
 
 constexpr uint32 queue_locked = 1U << 28;
+constexpr uint32 wake_up_under_way = 1U << 29;
 constexpr uint32 queue_not_empty = 1U << 30;
 constexpr uint32 held_exclusive = 1U << 24;
 constexpr uint32 one_shared = 1;
@@ -90,6 +93,11 @@ void unlock_queue(LWLock* lock) {
   pg_atomic_fetch_and_u32(&lock->state, ~bits);
 }
 
+// For one who was woken to try for the lock, before it tries.
+void end_wake_up(LWLock* lock) {
+  pg_atomic_fetch_and_u32(&lock->state, ~wake_up_under_way);
+}
+
 void queue_myself(LWLock* lock, LWLockMode mode) {
   if (!MyProc) elog(PANIC, "cannot wait without a PGPROC structure");
   if (MyProc->lwWaiting != LW_WS_NOT_WAITING) elog(PANIC, "queueing for lock while waiting on another one");
@@ -128,8 +136,10 @@ void leave_queue(LWLock* lock) {
     MyProc->lwWaiting = LW_WS_NOT_WAITING;
   }
   unlock_queue(lock);
+  if (was_queued) return;
   // Somebody took us out already: the post is on its way and must not be left for the next wait.
-  if (!was_queued) give_back_posts(sleep_in_queue());
+  if (MyProc->lwWaitMode != LW_WAIT_UNTIL_FREE) end_wake_up(lock);
+  give_back_posts(sleep_in_queue());
 }
 
 bool waits_for_free_only(int procno) {
@@ -160,9 +170,10 @@ void wake_front(LWLock* lock) {
     uint8 mode = GetPGProcByNumber(lock->waiters.head)->lwWaitMode;
     if (mode == LW_EXCLUSIVE && woke_a_candidate) break;
     take_out_first(lock, &woken);
+    if (mode != LW_WAIT_UNTIL_FREE) woke_a_candidate = true;
     if (mode == LW_EXCLUSIVE) break;
-    if (mode == LW_SHARED) woke_a_candidate = true;
   }
+  if (woke_a_candidate) pg_atomic_fetch_or_u32(&lock->state, wake_up_under_way);
   unlock_queue(lock);
   post_all(&woken);
 }
@@ -226,6 +237,7 @@ bool variable_is_unchanged(LWLock* lock, uint64* valptr, uint64 oldval, uint64* 
     report_wait(lock);
     strange_posts += sleep_in_queue();
     pgstat_report_wait_end();
+    end_wake_up(lock);
     at_once = false;
   } while (!try_to_hold(lock, mode));
   remember_held(lock, mode);
@@ -343,7 +355,7 @@ void LWLockRelease(LWLock* lock) {
     elog(ERROR, "lock %s is not held", bgw::tranche_name(lock->tranche));
   }
   uint32 left = pg_atomic_sub_fetch_u32(&lock->state, mode == LW_EXCLUSIVE ? held_exclusive : one_shared);
-  if ((left & queue_not_empty) && !(left & holders)) wake_front(lock);
+  if ((left & (queue_not_empty | wake_up_under_way | holders)) == queue_not_empty) wake_front(lock);
   RESUME_INTERRUPTS();
   bgw::leave_critical();
 }

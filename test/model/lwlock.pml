@@ -25,6 +25,7 @@
 byte shared_holders = 0;
 bool exclusive_held = false;
 bool queue_not_empty = false;
+bool wake_up_under_way = false;
 bool queue_locked = false;
 
 chan queue = [PROCS] of { byte };  /* guarded by queue_locked */
@@ -96,12 +97,13 @@ inline wake_front() {
      wait_state[first] = PENDING;
      woken[n] = first;
      n++;
+     candidate = candidate || wait_mode[first] != UNTIL_FREE;
      if
      :: wait_mode[first] == EXCLUSIVE -> break
-     :: wait_mode[first] == SHARED -> candidate = true
      :: else -> skip
      fi
   od;
+  wake_up_under_way = wake_up_under_way || candidate;
   unlock_queue();
   i = 0;
   do
@@ -130,6 +132,17 @@ inline queue_myself(mode) {
   unlock_queue()
 }
 
+inline end_wake_up() {
+#ifndef BUG_LEAVE_THE_WAKE_UP
+  if
+  :: wait_mode[me] != UNTIL_FREE -> wake_up_under_way = false
+  :: else -> skip
+  fi
+#else
+  skip
+#endif
+}
+
 inline leave_queue() {
   lock_queue();
   was_queued = wait_state[me] == WAITING;
@@ -140,6 +153,7 @@ inline leave_queue() {
   unlock_queue();
   if
   :: !was_queued ->
+     end_wake_up();
 #ifdef BUG_LEAVE_THE_POST
      skip
 #else
@@ -149,9 +163,35 @@ inline leave_queue() {
   fi
 }
 
+inline hold_and_release() {
+  if
+  :: mode == EXCLUSIVE -> writers++
+  :: else -> readers++
+  fi;
+  assert(writers == 0 || (writers == 1 && readers == 0));
+  if
+  :: mode == EXCLUSIVE -> writers--
+  :: else -> readers--
+  fi;
+
+  /* LWLockRelease */
+  atomic {
+    if
+    :: mode == EXCLUSIVE -> exclusive_held = false
+    :: else -> shared_holders--
+    fi;
+    last = queue_not_empty && !wake_up_under_way && !exclusive_held && shared_holders == 0
+  };
+  if
+  :: last -> wake_front()
+  :: else -> skip
+  fi
+}
+
 proctype process(byte me) {
   byte round = 0;
   byte mode;
+  byte queue_as;
   byte first;
   byte n;
   byte i;
@@ -164,10 +204,11 @@ proctype process(byte me) {
   :: round == ROUNDS -> break
   :: else ->
      if
-     :: mode = SHARED
-     :: mode = EXCLUSIVE
+     :: mode = SHARED; queue_as = SHARED
+     :: mode = EXCLUSIVE; queue_as = EXCLUSIVE
+     :: mode = EXCLUSIVE; queue_as = UNTIL_FREE
      fi;
-     /* LWLockAcquire */
+     /* LWLockAcquire, or LWLockAcquireOrWait, which does not try again once it has slept */
      do
      :: true ->
         try_to_hold(mode, got);
@@ -175,7 +216,7 @@ proctype process(byte me) {
         :: got -> break
         :: else -> skip
         fi;
-        queue_myself(mode);
+        queue_myself(queue_as);
 #ifndef BUG_NO_SECOND_TRY
         try_to_hold(mode, got);
         if
@@ -183,7 +224,12 @@ proctype process(byte me) {
         :: else -> skip
         fi;
 #endif
-        sleep_in_queue()
+        sleep_in_queue();
+        end_wake_up();
+        if
+        :: queue_as == UNTIL_FREE -> break
+        :: else -> skip
+        fi
      od;
      do
      :: strange > 0 -> posts[me]++; strange--
@@ -191,26 +237,8 @@ proctype process(byte me) {
      od;
 
      if
-     :: mode == EXCLUSIVE -> writers++
-     :: else -> readers++
-     fi;
-     assert(writers == 0 || (writers == 1 && readers == 0));
-     if
-     :: mode == EXCLUSIVE -> writers--
-     :: else -> readers--
-     fi;
-
-     /* LWLockRelease */
-     atomic {
-       if
-       :: mode == EXCLUSIVE -> exclusive_held = false
-       :: else -> shared_holders--
-       fi;
-       last = queue_not_empty && !exclusive_held && shared_holders == 0
-     };
-     if
-     :: last -> wake_front()
-     :: else -> skip
+     :: got -> hold_and_release()
+     :: else -> assert(queue_as == UNTIL_FREE)
      fi;
      round++
   od
