@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bridge/check_module.hpp"
+#include "port/start_data.hpp"
 #include "postmaster/last_words.hpp"
 #include "postmaster/postmaster_main.hpp"
 
@@ -22,6 +23,9 @@ extern "C" {
 #include "bridge/error.hpp"
 
 namespace {
+
+// What is written at every start begins with a page of its own: the linker comes to this object first.
+alignas(4096) BGW_WRITTEN_AT_START [[gnu::used]] char start_of_start_data = 0;
 
 // The last of a child's exit handlers, because it is registered first: what is left after it is the libraries'
 // own tidying up, which for the twenty-odd libraries behind libpq costs more than the rest of an exit. A

@@ -45,9 +45,9 @@ TimestampTz current_timestamp() {
 
 extern "C" {
 
-volatile sig_atomic_t InterruptPending = false;
+BGW_WRITTEN_AT_START volatile sig_atomic_t InterruptPending = false;
 volatile sig_atomic_t QueryCancelPending = false;
-volatile sig_atomic_t ProcDiePending = false;
+BGW_WRITTEN_AT_START volatile sig_atomic_t ProcDiePending = false;
 volatile sig_atomic_t IdleInTransactionSessionTimeoutPending = false;
 volatile sig_atomic_t IdleSessionTimeoutPending = false;
 volatile sig_atomic_t ProcSignalBarrierPending = false;
@@ -56,9 +56,9 @@ volatile sig_atomic_t IdleStatsUpdateTimeoutPending = false;
 volatile sig_atomic_t CheckClientConnectionPending = false;
 volatile sig_atomic_t ClientConnectionLost = false;
 
-volatile uint32 InterruptHoldoffCount = 0;
-volatile uint32 QueryCancelHoldoffCount = 0;
-volatile uint32 CritSectionCount = 0;
+BGW_WRITTEN_AT_START volatile uint32 InterruptHoldoffCount = 0;
+BGW_WRITTEN_AT_START volatile uint32 QueryCancelHoldoffCount = 0;
+BGW_WRITTEN_AT_START volatile uint32 CritSectionCount = 0;
 
 pid_t PostmasterPid = 0;
 bool IsPostmasterEnvironment = false;

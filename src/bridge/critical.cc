@@ -5,6 +5,7 @@
 // wait with the count above zero (the session's socket wait) comes back as interrupted when the note is left.
 #include "bridge/critical.hpp"
 #include "bridge/die.hpp"
+#include "port/start_data.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -15,9 +16,9 @@ extern "C" {
 
 namespace bgw {
 
-volatile std::sig_atomic_t critical_depth = 0;
-volatile std::sig_atomic_t critical_floor = 0;
-volatile std::sig_atomic_t exit_deferred = 0;
+BGW_WRITTEN_AT_START volatile std::sig_atomic_t critical_depth = 0;
+BGW_WRITTEN_AT_START volatile std::sig_atomic_t critical_floor = 0;
+BGW_WRITTEN_AT_START volatile std::sig_atomic_t exit_deferred = 0;
 
 void act_on_deferred_exit() {
   exit_deferred = 0;

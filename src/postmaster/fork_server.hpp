@@ -66,7 +66,7 @@ struct ForkedMains {
   void (*ordered)(void* order);  // begins; the order stays where it is for the process's life
   std::size_t order_size;        // in bytes, more than an int and at most kLargestOrder
 };
-inline constexpr std::size_t kLargestOrder = 2048;
+inline constexpr std::size_t kLargestOrder = 1024;
 
 // In the fork server: answers requests on `socket` until the postmaster ends them.
 [[noreturn]] void run_fork_server(int socket, const ForkedMains& mains, pid_t* note);

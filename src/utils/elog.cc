@@ -28,7 +28,7 @@ extern "C" {
 namespace {
 
 constexpr int kStackSize = 5;
-BGW_WRITTEN_AT_START ErrorData error_stack[kStackSize];
+ErrorData error_stack[kStackSize];
 BGW_WRITTEN_AT_START bool complete[kStackSize];  // errfinish() has added everything
 BGW_WRITTEN_AT_START int stack_top = -1;
 
