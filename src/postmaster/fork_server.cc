@@ -13,6 +13,7 @@
 #include <new>
 
 #include "core/event_loop.hpp"
+#include "port/restartable_sequences.hpp"
 #include "port/start_data.hpp"
 #include "postmaster/child.hpp"
 
@@ -86,6 +87,7 @@ void run_fork_server(int socket, const ForkedMains& mains, pid_t* note) {
   alignas(std::max_align_t) BGW_WRITTEN_AT_START static std::byte text[kLargestOrder];
   socket = EventLoop::make_private(socket);
   *static_cast<volatile pid_t*>(note) = 0;  // the kernel will find the page there
+  leave_restartable_sequences();
   std::fflush(nullptr);                     // nothing is written through stdio from here on
   for (;;) {
     ssize_t got = ::recv(socket, text, sizeof text, 0);

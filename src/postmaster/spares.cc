@@ -28,6 +28,7 @@
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
 #include "utils/guc_internal.hpp"
+#include "utils/process_title.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -124,6 +125,7 @@ bool Postmaster::start_fork_server(SparePool& pool) {
   pid_t pid = fork_child(0);
   note->keep_from_children();
   if (pid == 0) {
+    keep_title_at_hand();
     init_ps_display("fork server");
     if (pool.database) load_libpq();
     run_fork_server(its_end.get(), {.spare = wait_for_order, .ordered = carry_out, .order_size = sizeof(Order)},

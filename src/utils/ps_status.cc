@@ -2,12 +2,15 @@
 //
 // The kernel shows the memory that argv and the environment had at the start. save_ps_display_args(), called
 // by main() before anything else, moves both away and keeps that memory; children inherit it by fork and each
-// writes its own title into its own copy.
+// writes its own title into its own copy. In a fork server, keep_title_at_hand() makes the kernel look elsewhere:
+// the old place would cost each new process the copy of a page in which it writes nothing else.
 #include <cstdlib>
 #include <cstring>
 #include <unistd.h>
 
+#include "port/arguments_area.hpp"
 #include "port/start_data.hpp"
+#include "utils/process_title.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -22,8 +25,8 @@ namespace {
 BGW_WRITTEN_AT_START char every_title[] = "bgworkerd: ";
 BGW_WRITTEN_AT_START char one_space[] = " ";
 
-char* title = nullptr;      // where the kernel looks
-size_t title_size = 0;      // bytes there, the zero at the end included
+BGW_WRITTEN_AT_START char* title = nullptr;  // where the kernel looks
+BGW_WRITTEN_AT_START size_t title_size = 0;  // bytes there, the zero at the end included
 BGW_WRITTEN_AT_START size_t title_length = 0;    // what is in use
 BGW_WRITTEN_AT_START size_t fixed_length = 0;    // the part before the activity
 BGW_WRITTEN_AT_START size_t written_length = 0;  // what an earlier title may have left behind
@@ -55,11 +58,24 @@ void end_at(size_t length) {
   title_length = written_length = length;
 }
 
+BGW_WRITTEN_AT_START char title_at_hand[512];
+
 void show(const char* activity) {
   end_at(append(fixed_length, activity));
 }
 
 }  // namespace
+
+namespace bgw {
+
+void keep_title_at_hand() {
+  if (!title || !show_arguments_at(title_at_hand, sizeof title_at_hand)) return;
+  title = title_at_hand;
+  title_size = sizeof title_at_hand;
+  written_length = 0;
+}
+
+}  // namespace bgw
 
 extern "C" {
 
