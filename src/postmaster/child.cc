@@ -10,8 +10,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "port/clone_sibling.hpp"
-
 extern "C" {
 #include "postgres.h"
 #include "libpq/pqsignal.h"
@@ -24,9 +22,7 @@ extern "C" {
 
 namespace bgw {
 
-namespace {
-
-void begin(int child_slot) noexcept {
+void begin_as_child(int child_slot) noexcept {
   EventLoop::close_private_descriptors();
   MyPMChildSlot = child_slot;
   IsUnderPostmaster = true;
@@ -34,18 +30,10 @@ void begin(int child_slot) noexcept {
   InitPostmasterChild();
 }
 
-}  // namespace
-
 pid_t fork_child(int child_slot) noexcept {
   std::fflush(nullptr);
   pid_t pid = ::fork();
-  if (pid == 0) begin(child_slot);
-  return pid;
-}
-
-pid_t fork_child_of_postmaster(int* pidfd, pid_t* note) noexcept {
-  pid_t pid = clone_sibling(pidfd, note);
-  if (pid == 0) begin(0);
+  if (pid == 0) begin_as_child(child_slot);
   return pid;
 }
 

@@ -11,8 +11,7 @@ namespace bgw {
 // `child_slot` becomes MyPMChildSlot (0: the child has no entry in shared memory, or learns of it later).
 pid_t fork_child(int child_slot) noexcept;
 
-// The same for the fork server: the new process is the postmaster's child, *pidfd a descriptor for it; the kernel writes its
-// pid to *note before it begins (clone_sibling.hpp).
-pid_t fork_child_of_postmaster(int* pidfd, pid_t* note) noexcept;
+// What fork_child() does in the child, for who makes one in another way.
+void begin_as_child(int child_slot) noexcept;
 
 }  // namespace bgw

@@ -5,14 +5,17 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <new>
 
 #include "core/event_loop.hpp"
+#include "port/clone_sibling.hpp"
 #include "port/restartable_sequences.hpp"
 #include "port/start_data.hpp"
 #include "postmaster/child.hpp"
@@ -51,30 +54,102 @@ bool answer(int socket, Answer text, const int* descriptors = nullptr, std::size
   return sent == static_cast<ssize_t>(sizeof text);
 }
 
-bool make_spare(int socket, const ForkedMains& mains, pid_t* note) noexcept {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return answer(socket, {0, errno});
-  ends[1] = EventLoop::make_private(ends[1]);  // the new process closes what is private
-  int pidfd = -1;
-  pid_t pid = fork_child_of_postmaster(&pidfd, note);
-  if (pid == 0) mains.spare(ends[0]);
-  int error = errno;
-  ::close(ends[0]);
-  int descriptors[kDescriptors] = {pidfd, ends[1]};
-  bool sent = pid < 0 ? answer(socket, {0, error}) : answer(socket, {pid, 0}, descriptors, 2);
-  ::close(ends[1]);
-  if (pidfd >= 0) ::close(pidfd);
-  return sent;
+// What the processes begin with: of the fork server's memory they get what is not on its own stack. The server writes none
+// of it once it is at work.
+ForkedMains mains;
+// A process's order, as long as it lives.
+alignas(std::max_align_t) BGW_WRITTEN_AT_START std::byte order_text[kLargestOrder];
+
+[[noreturn]] void begin_spare(void* order_fd) {
+  begin_as_child(0);
+  mains.spare(static_cast<int>(reinterpret_cast<std::intptr_t>(order_fd)), order_text);
+  ::_exit(0);
 }
 
-bool make_ordered(int socket, const ForkedMains& mains, pid_t* note, void* order) noexcept {
-  int pidfd = -1;
-  pid_t pid = fork_child_of_postmaster(&pidfd, note);
-  if (pid == 0) mains.ordered(order);
-  bool sent = pid < 0 ? answer(socket, {0, errno}) : answer(socket, {pid, 0}, &pidfd, 1);
-  if (pidfd >= 0) ::close(pidfd);
-  return sent;
+[[noreturn]] void begin_ordered(void* place) {
+  begin_as_child(0);
+  std::memcpy(order_text, place, mains.order_size);
+  mains.ordered(order_text);
+  ::_exit(0);
 }
+
+// The fork server at work. It is on a stack of its own if that can be had, and then leaves the old one to the processes that
+// it makes (ForkServer::stack_top).
+struct ForkServer {
+  int socket;
+  pid_t* note;
+  void* stack_top = nullptr;
+
+  pid_t make(void (*main)(void*), void* argument, int* pidfd) const noexcept {
+    if (stack_top != nullptr) return clone_sibling({main, argument, stack_top}, pidfd, note);
+    pid_t pid = clone_sibling(pidfd, note);
+    if (pid == 0) main(argument);
+    return pid;
+  }
+
+  bool make_spare() const noexcept {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) return answer(socket, {0, errno});
+    ends[1] = EventLoop::make_private(ends[1]);  // the new process closes what is private
+    int pidfd = -1;
+    pid_t pid = make(begin_spare, reinterpret_cast<void*>(static_cast<std::intptr_t>(ends[0])), &pidfd);
+    int error = errno;
+    ::close(ends[0]);
+    int descriptors[kDescriptors] = {pidfd, ends[1]};
+    bool sent = pid < 0 ? answer(socket, {0, error}) : answer(socket, {pid, 0}, descriptors, 2);
+    ::close(ends[1]);
+    if (pidfd >= 0) ::close(pidfd);
+    return sent;
+  }
+
+  bool make_ordered(const void* order) const noexcept {
+    void* place = mains.place(order);
+    std::memcpy(place, order, mains.order_size);
+    int pidfd = -1;
+    pid_t pid = make(begin_ordered, place, &pidfd);
+    bool sent = pid < 0 ? answer(socket, {0, errno}) : answer(socket, {pid, 0}, &pidfd, 1);
+    if (pidfd >= 0) ::close(pidfd);
+    return sent;
+  }
+
+  [[noreturn]] void serve() const noexcept {
+    alignas(std::max_align_t) std::byte request[kLargestOrder];
+    for (;;) {
+      ssize_t got = ::recv(socket, request, sizeof request, 0);
+      if (got < 0 && errno == EINTR) continue;
+      if (got == static_cast<ssize_t>(mains.order_size)) {
+        if (!make_ordered(request)) ::_exit(0);
+        continue;
+      }
+      int wanted = 0;
+      if (got != static_cast<ssize_t>(sizeof wanted)) ::_exit(0);  // retired
+      std::memcpy(&wanted, request, sizeof wanted);
+      while (wanted-- > 0)
+        if (!make_spare()) ::_exit(0);
+    }
+  }
+
+  // Goes on where the processes it makes have no copy of what it writes, so that it need not copy either.
+  [[noreturn]] void serve_on_own_stack() noexcept {
+    constexpr std::size_t kPage = 4096;
+    constexpr std::size_t kSize = 16 * kPage;
+    constexpr std::uintptr_t kNeverReached = 8 * kPage;  // below here: no page of the old stack that holds anything
+    static ForkServer* self;
+    static ucontext_t there;
+    void* stack = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED || ::madvise(stack, kSize, MADV_DONTFORK) < 0 || ::getcontext(&there) < 0) serve();
+    auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    stack_top = reinterpret_cast<void*>((here - kNeverReached) / kPage * kPage);
+    self = this;
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = kSize;
+    there.uc_link = nullptr;
+    ::makecontext(&there, [] { ForkServer(*self).serve(); }, 0);
+    ::setcontext(&there);
+    stack_top = nullptr;
+    serve();
+  }
+};
 
 bool request(int socket, const void* bytes, std::size_t size) noexcept {
   return ::send(socket, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(size);
@@ -82,26 +157,15 @@ bool request(int socket, const void* bytes, std::size_t size) noexcept {
 
 }  // namespace
 
-void run_fork_server(int socket, const ForkedMains& mains, pid_t* note) {
-  // Static: a worker has its order here as long as it lives.
-  alignas(std::max_align_t) BGW_WRITTEN_AT_START static std::byte text[kLargestOrder];
+void run_fork_server(int socket, const ForkedMains& forked, pid_t* note) {
+  mains = forked;
   socket = EventLoop::make_private(socket);
   *static_cast<volatile pid_t*>(note) = 0;  // the kernel will find the page there
   leave_restartable_sequences();
-  std::fflush(nullptr);                     // nothing is written through stdio from here on
-  for (;;) {
-    ssize_t got = ::recv(socket, text, sizeof text, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got == static_cast<ssize_t>(mains.order_size)) {
-      if (!make_ordered(socket, mains, note, text)) ::_exit(0);
-      continue;
-    }
-    int wanted = 0;
-    if (got != static_cast<ssize_t>(sizeof wanted)) ::_exit(0);  // retired
-    std::memcpy(&wanted, text, sizeof wanted);
-    while (wanted-- > 0)
-      if (!make_spare(socket, mains, note)) ::_exit(0);
-  }
+  std::fflush(nullptr);  // nothing is written through stdio from here on
+  ForkServer server{.socket = socket, .note = note};
+  if constexpr (kBeginsOnItsOwnStack) server.serve_on_own_stack();
+  server.serve();
 }
 
 bool request_spares(int socket, int count) noexcept { return request(socket, &count, sizeof count); }

@@ -6,21 +6,21 @@
 // however many workers there are, and what it makes are the postmaster's children, not its own.
 //
 // Invariants:
-//  1. A fork server is a copy of the postmaster as it was, with the settings and the shared memory of that
-//  moment. It is
+//  1. A fork server is a copy of the postmaster as it was, with the settings and the shared memory of that moment. It is
 //     retired (its requests end) at every reload, reset and shutdown, and made anew when next needed.
-//  2. Every process that it has made is announced to the postmaster before the next is made, and nothing else
-//  is said:
-//     one message for each process asked for, in order. A retired server answers what it had been asked and
-//     ends.
-//  3. A spare learns what it is to become, and its slot, from the postmaster alone, over a pipe that no other
-//  process
+//  2. Every process that it has made is announced to the postmaster before the next is made, and nothing else is said:
+//     one message for each process asked for, in order. A retired server answers what it had been asked and ends.
+//  3. A spare learns what it is to become, and its slot, from the postmaster alone, over a pipe that no other process
 //     has the writing end of. One whose fork server dies reads the end of that pipe, and ends.
 //  4. A worker that was ordered has its order with it and begins at once, perhaps before it is announced: what it asks of
 //     the postmaster is looked at after all that were ordered have been announced.
 //  5. The kernel notes the pid of each new process in the MadeNote before that process begins. A process that a dying
 //     fork server has made and not announced is the last one it made, answers the first request without an answer, and is
 //     known by the note.
+//  6. Memory that forks copy is written by a fork server before it is at work and not after: what it writes is on a stack
+//     that they do not copy, in shared memory, or the kernel's. Otherwise each such page would be copied twice for
+//     every process: for the server when it writes, and for the process when that does. So an order waits for its
+//     process in shared memory: in the room of the process's slot, which nobody else has.
 #pragma once
 
 #include <sys/types.h>
@@ -62,11 +62,12 @@ class MadeNote {
 
 // What the processes do that a fork server makes; neither returns.
 struct ForkedMains {
-  void (*spare)(int order_fd);   // waits for its order on the pipe
-  void (*ordered)(void* order);  // begins; the order stays where it is for the process's life
-  std::size_t order_size;        // in bytes, more than an int and at most kLargestOrder
+  void (*spare)(int order_fd, void* order);  // waits for its order on the pipe, and has kLargestOrder bytes for it
+  void (*ordered)(void* order);              // begins; the order stays where it is for the process's life
+  void* (*place)(const void* order);         // of this order in shared memory, until its process has begun
+  std::size_t order_size;                    // in bytes, more than an int and at most kLargestOrder
 };
-inline constexpr std::size_t kLargestOrder = 1024;
+inline constexpr std::size_t kLargestOrder = 640;
 
 // In the fork server: answers requests on `socket` until the postmaster ends them.
 [[noreturn]] void run_fork_server(int socket, const ForkedMains& mains, pid_t* note);

@@ -27,6 +27,7 @@
 #include "core/libpq_library.hpp"
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
+#include "storage/process_room.hpp"
 #include "utils/guc_internal.hpp"
 #include "utils/process_title.hpp"
 
@@ -57,7 +58,7 @@ struct Order {
   BackgroundWorker worker;
 };
 // Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
-static_assert(sizeof(Order) <= 4096);
+static_assert(sizeof(Order) <= std::min<size_t>({4096, kLargestOrder, kOrderSize}));
 
 Order order_for(const BackgroundWorker& worker) {
   void* entry = bgw_find_preloaded_function(worker.bgw_library_name, worker.bgw_function_name);
@@ -70,18 +71,18 @@ void carry_out(void* text) {
   run_background_worker(&order->worker, order->entry);
 }
 
-void wait_for_order(int order_fd) {
-  static Order order;
+void* place_of(const void* order) { return order_part(static_cast<const Order*>(order)->slot - 1); }
+
+void wait_for_order(int order_fd, void* order) {
   init_ps_display("spare");
-  auto* at = reinterpret_cast<char*>(&order);
-  for (size_t have = 0; have < sizeof order;) {
-    ssize_t got = ::read(order_fd, at + have, sizeof order - have);
+  for (size_t have = 0; have < sizeof(Order);) {
+    ssize_t got = ::read(order_fd, static_cast<char*>(order) + have, sizeof(Order) - have);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) ::_exit(0);  // dismissed
     have += static_cast<size_t>(got);
   }
   ::close(order_fd);
-  carry_out(&order);
+  carry_out(order);
 }
 
 }  // namespace
@@ -128,7 +129,7 @@ bool Postmaster::start_fork_server(SparePool& pool) {
     keep_title_at_hand();
     init_ps_display("fork server");
     if (pool.database) load_libpq();
-    run_fork_server(its_end.get(), {.spare = wait_for_order, .ordered = carry_out, .order_size = sizeof(Order)},
+    run_fork_server(its_end.get(), {.spare = wait_for_order, .ordered = carry_out, .place = place_of, .order_size = sizeof(Order)},
                     note->address());
   }
   if (pid < 0 || !add_child(ChildKind::fork_server, pid, 0)) return false;

@@ -132,8 +132,10 @@ void copy_printable(char* to, const char* from, int size) {
 namespace bgw {
 
 Size status_part_size() {
-  return add_size(sizeof(Status), static_cast<Size>(pgstat_track_activity_query_size));
+  return add_size(sizeof(Status), Max(kOrderSize, static_cast<Size>(pgstat_track_activity_query_size)));
 }
+
+void* order_part(int number) noexcept { return activity_of(number); }
 
 void count_transaction() noexcept {
   if (!MyBEEntry) return;
@@ -211,7 +213,7 @@ void pgstat_bestart(void) {
     entry->st_progress_command_target = InvalidOid;
     entry->st_query_id = 0;
     memset(const_cast<SockAddr*>(&entry->st_clientaddr), 0, sizeof entry->st_clientaddr);
-    activity_of(number)[0] = '\0';
+    activity_of(number)[0] = activity_of(number)[activity_size - 1] = '\0';
     appname_of(number)[0] = '\0';
   }
   entry->st_databaseid = MyProc ? MyProc->databaseId : InvalidOid;

@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <cstdio>
 
 namespace {
 
@@ -68,6 +71,69 @@ TEST(CloneSibling, IsAChildOfTheCallersParent) {
   EXPECT_EQ(status, 0);
   close(ends[0]);
   close(ends[1]);
+}
+
+struct Surroundings {
+  pid_t parent;
+  pid_t maker;
+  char* stack;
+};
+constexpr std::size_t kStackSize = 64 * 1024;
+
+// The first frame of a sibling with a stack of its own: on that stack, aligned as the ABI wants it, and able to do what any
+// process is.
+void look_around_on_own_stack(void* argument) {
+  auto* around = static_cast<Surroundings*>(argument);
+  auto* frame = static_cast<char*>(__builtin_frame_address(0));
+  if (frame < around->stack || frame >= around->stack + kStackSize) _exit(20);
+  alignas(16) volatile char aligned[16] = {};
+  if (reinterpret_cast<std::uintptr_t>(aligned) % 16 != 0) _exit(21);
+  char text[64];  // printf of a double wants an aligned stack
+  if (std::snprintf(text, sizeof text, "%.3f", 1.5) != 5) _exit(22);
+  _exit(look_around(around->parent, around->maker));
+}
+
+TEST(CloneSibling, BeginsWithAFunctionOnAStackOfItsOwn) {
+  if (!bgw::kBeginsOnItsOwnStack) GTEST_SKIP() << "not where this was built";
+  static Surroundings around;
+  around.parent = getpid();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t maker = fork();
+  if (maker == 0) {
+    around.maker = getpid();
+    around.stack = static_cast<char*>(
+        mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (around.stack == MAP_FAILED) _exit(2);
+    int pidfd = -1;
+    pid_t sibling =
+        bgw::clone_sibling({look_around_on_own_stack, &around, around.stack + kStackSize}, &pidfd, nullptr);
+    pollfd ended{pidfd, POLLIN, 0};
+    bool watched = sibling > 0 && poll(&ended, 1, 10000) == 1;
+    // Two processes: nothing of the sibling's stack is to be seen here.
+    for (std::size_t i = 0; i < kStackSize; i++)
+      if (around.stack[i] != 0) _exit(3);
+    [[maybe_unused]] ssize_t written = write(ends[1], &sibling, sizeof sibling);
+    _exit(watched ? 0 : 1);
+  }
+  pid_t sibling = 0;
+  ASSERT_EQ(read(ends[0], &sibling, sizeof sibling), static_cast<ssize_t>(sizeof sibling));
+  ASSERT_GT(sibling, 0);
+  int status = -1;
+  EXPECT_EQ(waitpid(sibling, &status, 0), sibling);
+  EXPECT_EQ(status, 0) << "check " << WEXITSTATUS(status) << " failed in the sibling";
+  EXPECT_EQ(waitpid(maker, &status, 0), maker);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST(CloneSibling, SaysWhyItCannotMakeOneWithAStack) {
+  if (!bgw::kBeginsOnItsOwnStack) GTEST_SKIP() << "not where this was built";
+  int pidfd = -1;
+  errno = 0;
+  EXPECT_EQ(bgw::clone_sibling({[](void*) { _exit(0); }, nullptr, nullptr}, &pidfd, nullptr), -1);
+  EXPECT_NE(errno, 0);
 }
 
 // Not even the caller's death at the worst moment hides the new process from who shares the note.
