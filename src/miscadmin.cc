@@ -6,6 +6,7 @@
 // (DataDir, limits) children inherit through fork and leave alone.
 #include "port/clock.hpp"
 #include "port/start_data.hpp"
+#include "port/system_call.hpp"
 
 #include <unistd.h>
 
@@ -121,7 +122,7 @@ const char* GetBackendTypeDesc(BackendType backendType) {
 }
 
 void InitProcessGlobals(void) {
-  MyProcPid = getpid();
+  MyProcPid = static_cast<int>(bgw::system_call(SYS_getpid));
   MyStartTimestamp = current_timestamp();
   MyStartTime = static_cast<pg_time_t>(MyStartTimestamp / USECS_PER_SEC) +
                 static_cast<pg_time_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;

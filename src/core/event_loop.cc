@@ -5,13 +5,14 @@
 #include <linux/close_range.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include "port/system_call.hpp"
 
 namespace bgw {
 
@@ -38,7 +39,7 @@ int EventLoop::make_private(int fd) noexcept {
 }
 
 void EventLoop::close_private_descriptors() noexcept {
-  ::syscall(SYS_close_range, static_cast<unsigned>(kFirstPrivateDescriptor), ~0U, 0U);
+  system_call(SYS_close_range, kFirstPrivateDescriptor, ~0U);
 }
 
 void EventLoop::close_in_child() noexcept {

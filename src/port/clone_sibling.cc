@@ -16,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "port/system_call.hpp"
+
 #ifndef PR_GET_TID_ADDRESS
 #define PR_GET_TID_ADDRESS 40
 #endif
@@ -50,7 +52,7 @@ clone_args arguments_for(const ThreadPlaces& places, int* pidfd, pid_t* note) no
 
 // The new process's first function. It has nothing of the caller's stack: all it knows is in its registers.
 [[noreturn]] void begin(void (*main)(void*), void* argument, void* robust_mutexes, std::size_t robust_size) {
-  ::syscall(SYS_set_robust_list, robust_mutexes, robust_size);
+  system_call(SYS_set_robust_list, address(robust_mutexes), static_cast<long>(robust_size));
   main(argument);
   ::_exit(127);
 }

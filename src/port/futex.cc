@@ -2,11 +2,11 @@
 #include "port/futex.hpp"
 
 #include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <ctime>
+
+#include "port/system_call.hpp"
 
 namespace bgw {
 
@@ -18,18 +18,14 @@ FutexOutcome futex_wait(const volatile int* word, int expected, std::int64_t dea
     deadline.tv_nsec = deadline_ns % nanoseconds_per_second;
     limit = &deadline;
   }
-  int kept_errno = errno;
   // The BITSET form is the one that takes an absolute deadline, on the monotonic clock.
-  long result = ::syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, limit, nullptr, FUTEX_BITSET_MATCH_ANY);
-  FutexOutcome outcome = result != 0 && errno == ETIMEDOUT ? FutexOutcome::timeout : FutexOutcome::look_again;
-  errno = kept_errno;
-  return outcome;
+  const long result = system_call(SYS_futex, address(word), FUTEX_WAIT_BITSET, expected, address(limit), 0,
+                                  static_cast<long>(FUTEX_BITSET_MATCH_ANY));
+  return result == -ETIMEDOUT ? FutexOutcome::timeout : FutexOutcome::look_again;
 }
 
 int futex_wake(const volatile int* word, int count) noexcept {
-  int kept_errno = errno;
-  long woken = ::syscall(SYS_futex, word, FUTEX_WAKE, count, nullptr, nullptr, 0);
-  errno = kept_errno;
+  const long woken = system_call(SYS_futex, address(word), FUTEX_WAKE, count);
   return woken < 0 ? 0 : static_cast<int>(woken);
 }
 

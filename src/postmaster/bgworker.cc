@@ -9,6 +9,7 @@
 #include "bridge/entry.hpp"
 #include "core/session.hpp"
 #include "port/start_data.hpp"
+#include "port/system_call.hpp"
 #include "postmaster/bgworker_private.hpp"
 
 extern "C" {
@@ -83,7 +84,14 @@ void bgworker_die(SIGNAL_ARGS) {
   bgw_die_handler_body();
 }
 
+// What this process's signals do, by what it has installed itself or has from the fork server.
+enum class Handlers { others, without_database, with_database };
+BGW_WRITTEN_AT_START Handlers installed = Handlers::others;
+
 void install_default_handlers(bool database) {
+  const Handlers wanted = database ? Handlers::with_database : Handlers::without_database;
+  if (installed == wanted) return;
+  installed = wanted;
   if (database) {
     pqsignal(SIGINT, StatementCancelHandler);
     pqsignal(SIGUSR1, procsignal_sigusr1_handler);
@@ -177,6 +185,8 @@ bool check_definition(BackgroundWorker* worker, int elevel) {
   return sanity_check(worker, elevel);
 }
 
+void install_handlers_of_workers(bool database) { install_default_handlers(database); }
+
 void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry_function) {
   MyBgworkerEntry = worker;
   IsBackgroundWorker = true;
@@ -245,6 +255,6 @@ void BackgroundWorkerBlockSignals(void) {
 }
 
 void BackgroundWorkerUnblockSignals(void) {
-  PG_SETMASK(&UnBlockSig);
+  bgw::change_signal_mask(SIG_SETMASK, UnBlockSig);
 }
 }

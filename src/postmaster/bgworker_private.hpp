@@ -24,6 +24,10 @@ bool check_definition(BackgroundWorker* worker, int elevel);
 // this process and the children it makes from now on.
 SlotRequests attach_worker_slots();
 
+// For a fork server: the workers that it makes, all with a database or all without, begin with the dispositions of signals
+// that a worker has, and need not install them.
+void install_handlers_of_workers(bool database);
+
 // In a fresh child, with signals blocked and MyPMChildSlot assigned: becomes the worker, runs its entry
 // function, and ends the process. `entry` is that function where it is known already; it is looked up otherwise.
 [[noreturn]] void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry = nullptr);

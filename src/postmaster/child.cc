@@ -3,7 +3,9 @@
 // except the loss of its parent, after which it ends.
 #include "core/event_loop.hpp"
 #include "core/status_page.hpp"
+#include "port/system_call.hpp"
 #include "postmaster/child.hpp"
+#include "storage/pmsignal_internal.hpp"
 
 #include <unistd.h>
 #include <csignal>
@@ -17,10 +19,13 @@ extern "C" {
 #include "postmaster/interrupt.h"
 #include "postmaster/postmaster.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/pmsignal.h"
 }
 
 namespace bgw {
+
+namespace {
 
 void begin_as_child(int child_slot) noexcept {
   EventLoop::close_private_descriptors();
@@ -28,6 +33,17 @@ void begin_as_child(int child_slot) noexcept {
   IsUnderPostmaster = true;
   StatusPage::protect_in_child();
   InitPostmasterChild();
+}
+
+}  // namespace
+
+void begin_as_child_of_fork_server() noexcept {
+  EventLoop::close_private_descriptors();
+  InitProcessGlobals();
+  on_exit_reset();
+  InitLatch(MyLatch);
+  system_call(SYS_setsid);
+  request_postmaster_death_signal();
 }
 
 pid_t fork_child(int child_slot) noexcept {

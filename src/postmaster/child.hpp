@@ -11,7 +11,8 @@ namespace bgw {
 // `child_slot` becomes MyPMChildSlot (0: the child has no entry in shared memory, or learns of it later).
 pid_t fork_child(int child_slot) noexcept;
 
-// What fork_child() does in the child, for who makes one in another way.
-void begin_as_child(int child_slot) noexcept;
+// The first steps of a process that a fork server has made: what fork_child() does in the child, without what the fork server,
+// itself such a child, has done already and its processes have from it. MyPMChildSlot is 0.
+void begin_as_child_of_fork_server() noexcept;
 
 }  // namespace bgw

@@ -61,13 +61,13 @@ ForkedMains mains;
 alignas(std::max_align_t) BGW_WRITTEN_AT_START std::byte order_text[kLargestOrder];
 
 [[noreturn]] void begin_spare(void* order_fd) {
-  begin_as_child(0);
+  begin_as_child_of_fork_server();
   mains.spare(static_cast<int>(reinterpret_cast<std::intptr_t>(order_fd)), order_text);
   ::_exit(0);
 }
 
 [[noreturn]] void begin_ordered(void* place) {
-  begin_as_child(0);
+  begin_as_child_of_fork_server();
   std::memcpy(order_text, place, mains.order_size);
   mains.ordered(order_text);
   ::_exit(0);

@@ -129,6 +129,7 @@ bool Postmaster::start_fork_server(SparePool& pool) {
     keep_title_at_hand();
     init_ps_display("fork server");
     if (pool.database) load_libpq();
+    install_handlers_of_workers(pool.database);
     run_fork_server(its_end.get(), {.spare = wait_for_order, .ordered = carry_out, .place = place_of, .order_size = sizeof(Order)},
                     note->address());
   }

@@ -30,6 +30,7 @@
 #include "port/futex.hpp"
 #include "port/process.hpp"
 #include "port/start_data.hpp"
+#include "port/system_call.hpp"
 
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -157,10 +158,7 @@ WakeReason sleep_on_latch(Latch* latch, std::int64_t deadline_ns, bool watch_pos
   volatile int* word = latch ? &latch->is_set : &no_latch_word;
   sigset_t outer_mask;
   if (watch_postmaster) {
-    sigset_t death;
-    sigemptyset(&death);
-    sigaddset(&death, SIGPWR);
-    sigprocmask(SIG_UNBLOCK, &death, &outer_mask);
+    bgw::change_signal_mask(SIG_UNBLOCK, bgw::mask_of(SIGPWR), &outer_mask);
   }
 
   WakeReason reason;
@@ -186,7 +184,7 @@ WakeReason sleep_on_latch(Latch* latch, std::int64_t deadline_ns, bool watch_pos
     outcome = futex_wait(word, latch_clear, deadline_ns);
   }
   end_sleep(latch, word);
-  if (watch_postmaster && sigismember(&outer_mask, SIGPWR)) sigprocmask(SIG_SETMASK, &outer_mask, nullptr);
+  if (watch_postmaster && bgw::is_in_mask(outer_mask, SIGPWR)) bgw::change_signal_mask(SIG_SETMASK, outer_mask);
   return reason;
 }
 

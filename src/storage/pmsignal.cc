@@ -11,6 +11,7 @@
 //  3. The kernel sends each child SIGPWR when the postmaster ends. The handler raises the flag, ends the sleep
 //     that is going on (latch.cc) and winds up a timer whose SIGKILL makes sure that no child stays on.
 #include "port/start_data.hpp"
+#include "port/system_call.hpp"
 #include "storage/pmsignal_internal.hpp"
 #include "storage/process_room.hpp"
 
@@ -93,6 +94,13 @@ int free_child_slots() noexcept {
 }
 int child_slot_count() noexcept {
   return slot_count;
+}
+
+int request_postmaster_death_signal() noexcept {
+  const long result = system_call(SYS_prctl, PR_SET_PDEATHSIG, SIGPWR);
+  // It may have died before it was asked to tell.
+  postmaster_possibly_dead = true;
+  return static_cast<int>(-result);
 }
 
 }  // namespace bgw
@@ -191,9 +199,8 @@ bool PostmasterIsAliveInternal(void) {
 
 void PostmasterDeathSignalInit(void) {
   pqsignal(SIGPWR, postmaster_death_handler);
-  if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGPWR) < 0) elog(ERROR, "could not request parent death signal: %m");
-  // It may have died before it was asked to tell.
-  postmaster_possibly_dead = true;
+  errno = bgw::request_postmaster_death_signal();
+  if (errno != 0) elog(ERROR, "could not request parent death signal: %m");
 }
 
 }  // extern "C"
