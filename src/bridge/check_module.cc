@@ -260,16 +260,17 @@ ModuleCheck check_module(const std::string& module) {
   return check;
 }
 
-std::vector<EntryPoint> entry_points_reaching_stubs(const std::string& path) {
+LoadFindings what_loading_would_show(const std::string& path) {
   auto file = ElfFile::open(path);
   if (!file || file->machine() != this_machine) return {};
-  if (std::none_of(file->symbols().begin(), file->symbols().end(),
-                   [](const ElfSymbol& symbol) { return !symbol.defined && is_stub(symbol.name); }))
+  if (std::none_of(file->symbols().begin(), file->symbols().end(), [](const ElfSymbol& symbol) {
+        return !symbol.defined && (is_stub(symbol.name) || is_idle_hook(symbol.name));
+      }))
     return {};
   auto calls = follow_module_calls(*file, is_stub, is_idle_hook);
   if (!calls) return {};
   std::erase_if(calls->entry_points, [](const EntryPoint& entry) { return entry.reaches.empty(); });
-  return std::move(calls->entry_points);
+  return {.reaching_stubs = std::move(calls->entry_points), .idle_hooks = std::move(calls->idle_hooks)};
 }
 
 int check_modules(const std::vector<std::string>& modules, bool as_json) {

@@ -33,9 +33,15 @@ struct ModuleCheck {
 // Reads the file. A name without a slash is looked for in the distribution's module folder.
 ModuleCheck check_module(const std::string& module);
 
-// Only what entry points reach, of a file that is about to be loaded: empty, and quickly so, for a module that
-// imports no stub or cannot be read.
-std::vector<EntryPoint> entry_points_reaching_stubs(const std::string& path);
+// What there is to be said about a file that is about to be loaded.
+struct LoadFindings {
+  std::vector<EntryPoint> reaching_stubs;  // only entry points that reach one
+  std::vector<std::string> idle_hooks;     // as in ModuleCheck
+};
+
+// Empty, and quickly so, for a module that imports neither a stub nor a hook that is never called, or cannot be
+// read.
+LoadFindings what_loading_would_show(const std::string& path);
 
 // "a -> b -> c"
 std::string path_text(const Reach& reach);

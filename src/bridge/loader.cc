@@ -140,21 +140,17 @@ void* load_library(const char* path, const char* name) {
   check_magic(path, handle);
 
   auto init = reinterpret_cast<ModuleInit>(dlsym(handle, "_PG_init"));
-  // Said once, by the postmaster: a restarted worker that loads a module itself would say it over and over.
-  const bool reports = process_shared_preload_libraries_in_progress;
-  if (reports) {
-    report_reached_stubs(path);
-    remember_idle_hooks();
-  }
+  // Said once in the host's life: a worker that loads a module itself would say it at every restart.
+  LoadReport* report = claim_load_report(file) ? report_reached_stubs(path) : nullptr;
   if (init != nullptr) init();
-  if (reports) report_idle_hooks(path);
+  if (report != nullptr) report_idle_hooks(report, path);
 
   auto* entry = static_cast<LoadedLibrary*>(
       MemoryContextAllocZero(TopMemoryContext, offsetof(LoadedLibrary, path) + strlen(path) + 1));
   entry->device = file.st_dev;
   entry->inode = file.st_ino;
   entry->handle = handle;
-  if (reports) {
+  if (process_shared_preload_libraries_in_progress) {
     entry->preloaded_as = MemoryContextStrdup(TopMemoryContext, name);
     entry->search_path = MemoryContextStrdup(TopMemoryContext, Dynamic_library_path ? Dynamic_library_path : "");
   }
@@ -295,6 +291,7 @@ void** find_rendezvous_variable(const char* varName) {
 }
 
 void process_shared_preload_libraries(void) {
+  share_load_reports();
   process_shared_preload_libraries_in_progress = true;
   load_listed(shared_preload_libraries_string, "shared_preload_libraries");
   process_shared_preload_libraries_in_progress = false;

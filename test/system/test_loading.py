@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from harness import wait_until
 
 from test_bad_input import MAGIC, compile_module
 
@@ -187,8 +188,88 @@ def test_preloading_warns(space):
     assert sorted(re.search(r'"(\w+)" of library "[^"]*/reaching\.so" can reach functions', w).group(1) for w in warned) == [
         "callback_worker_main", "direct_worker_main", "table_worker_main"]
     assert "direct_worker_main -> deep -> CreateCheckPoint" in host.log.text()
-    hooks = re.findall(r'LOG:  hooks that library "[^"]*/(\w+)\.so" has installed are never called outside the server: (.*)',
+    hooks = re.findall(r'LOG:  hooks that library "[^"]*/(\w+)\.so" installs are never called outside the server: (.*)',
                        host.log.text())
     assert hooks == [("reaching", "ExecutorStart_hook"),
                      ("auto_explain", "ExecutorEnd_hook, ExecutorFinish_hook, ExecutorRun_hook, ExecutorStart_hook")]
     assert host.stop() == 0
+
+
+LATE = MAGIC + r'''
+#include "access/xlog.h"
+#include "optimizer/planner.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "commands/user.h"
+#include "utils/elog.h"
+#include "utils/guc.h"
+
+PGDLLEXPORT void first_main(Datum arg);
+PGDLLEXPORT void second_main(Datum arg);
+PG_FUNCTION_INFO_V1(answer);
+
+static planner_hook_type previous_planner;
+static volatile bool never;
+
+static PlannedStmt *plan(Query *parse, const char *text, int options, ParamListInfo params) { return previous_planner(parse, text, options, params); }
+static void permit(const char *user, const char *password, PasswordType type, Datum until, bool unlimited) {}
+
+void first_main(Datum arg) { if (never) CreateCheckPoint(0); BackgroundWorkerUnblockSignals(); load_file(LIBRARY "_two", false); proc_exit(0); }
+void second_main(Datum arg) { check_password_hook = permit; elog(LOG, "second is here"); if (arg) *(volatile int *) 0 = 0; proc_exit(0); }
+static const char *const names[] = {"first_main", "second_main"};
+Datum answer(PG_FUNCTION_ARGS) { PG_RETURN_INT32(42); }
+
+void _PG_init(void)
+{
+	previous_planner = planner_hook;
+	if (strcmp(strrchr(LIBRARY, '/'), "/late") == 0)
+		load_file(LIBRARY "_inner", false);
+	planner_hook = plan;
+	elog(DEBUG5, "%s", names[never]);
+}
+'''
+
+
+def test_late_loading_warns(space):
+    """What a worker, load_file(), another library's _PG_init or a call loads is reported like what is preloaded: once in the host's life."""
+    folder = os.path.join(space.folder, "extra")
+    modules = {name: build(space, name, LATE)[:-3] for name in ("late", "late_inner", "late_two", "late_called")}
+    host = space.host(upstream="host=/nowhere").start()
+    expected = {}
+
+    quoted = rf'"{folder}/([a-z_]+)[.]so"'
+    warning = rf'WARNING:  "first_main" of library {quoted} can reach functions'
+    hooks = rf"LOG:  hooks that library {quoted} installs are never called outside the server: check_password_hook, planner_hook"
+
+    def counts(report):
+        found = re.findall(report, host.log.text())
+        return {name: found.count(name) for name in found}
+
+    def check(*names):
+        expected.update({name: 1 for name in names})
+        wait_until(lambda: counts(hooks) == expected, what=f"a report for each of {expected}")
+        assert counts(warning) == expected
+
+    for _ in range(3):
+        host.control("launch", "--wait", modules["late"], "first_main")
+        check("late", "late_inner", "late_two")
+    host.control("launch", "--wait", modules["late_two"], "second_main")
+    host.log.wait_for(r"LOG:  second is here")
+    for _ in range(2):
+        assert host.control("call", "--returns", "int4", modules["late_called"], "answer").stdout == "42\n"
+        check("late_called")
+    # A crash of a process forgets nothing.
+    host.expect_crash = True
+    host.control("launch", modules["late"], "second_main", "--arg", "1", check=False)
+    host.log.wait_for(r"all server processes terminated; reinitializing")
+    wait_until(lambda: host.control("launch", "--wait", modules["late"], "first_main", check=False).returncode == 0,
+               what="the host serves again")
+    check()
+    # Another file under the same name is another library.
+    build(space, "late", LATE)
+    host.control("launch", "--wait", modules["late"], "first_main")
+    expected["late"] = 2
+    check()
+    assert host.stop() == 0
+    check()
