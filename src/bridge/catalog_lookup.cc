@@ -21,6 +21,7 @@ extern "C" {
 #include "bridge/oid_aliases.hpp"
 #include "bridge/worker_session.hpp"
 #include "executor/spi_internal.hpp"
+#include "utils/cash_format.hpp"
 
 namespace {
 
@@ -60,6 +61,7 @@ void keep(const char* query, int nargs, const char* const* values, const char* f
 
 void bgw_forget_lookups() noexcept {
   bgw::names_may_have_changed();
+  bgw::money_format_may_have_changed();
   bgw::CriticalScope critical;
   if (!answers().empty()) answers().clear();
 }

@@ -1,4 +1,5 @@
-// The names and OIDs of the alias types, asked of the upstream by the search path under which it printed them.
+// The names and OIDs of the alias types and of the roles in aclitem, asked of the upstream by the search path
+// under which it printed them.
 //
 // What has been found is kept until a transaction or subtransaction ends or a statement may have renamed
 // something or set the search path (bgw_forget_lookups). A column whose names cannot all be told stays text. C
@@ -49,6 +50,12 @@ constexpr Alias aliases[] = {
     {REGDICTIONARYOID, "regdictionary", AMONG("pg_ts_dict", "regdictionary"), regdictionaryin,
      regdictionaryout},
     {REGCOLLATIONOID, "regcollation", TO_REG("regcollation"), regcollationin, regcollationout},
+    // Of which the names are those of the roles in it.
+    {ACLITEMOID, "aclitem",
+     "COALESCE((SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = t),"
+     " CASE WHEN t ~ '^[0-9]{1,10}$' THEN"
+     " CASE WHEN t::pg_catalog.int8 <= 4294967295 THEN t::pg_catalog.oid END END)",
+     aclitemin, aclitemout},
 };
 #undef TO_REG
 #undef AMONG
@@ -99,6 +106,13 @@ const Known* find_text(Oid type, const char* text) {
   if (known_generation != generation) forget();
   for (const Known* known = by_text[text_bucket(type, text)]; known != nullptr; known = known->next_of_text)
     if (known->type == type && strcmp(known->text, text) == 0) return known;
+  return nullptr;
+}
+
+const Known* find_oid(Oid type, Oid oid) {
+  if (known_generation != generation) forget();
+  for (const Known* known = by_oid[oid_bucket(type, oid)]; known != nullptr; known = known->next_of_oid)
+    if (known->type == type && known->oid == oid) return known;
   return nullptr;
 }
 
@@ -202,9 +216,7 @@ Datum read_alias(Oid type, const char* text) {
 char* print_alias(Oid type, Oid oid) {
   if (print_aliases_as_numbers) return psprintf("%u", oid);
   if (!OidIsValid(oid)) return pstrdup("-");
-  if (known_generation != generation) forget();
-  for (const Known* known = by_oid[oid_bucket(type, oid)]; known != nullptr; known = known->next_of_oid)
-    if (known->type == type && known->oid == oid) return pstrdup(known->text);
+  if (const Known* known = find_oid(type, oid)) return pstrdup(known->text);
   char* number = psprintf("%u", oid);
   if (!bgw_have_session() || !IsTransactionState()) return number;
   const Oid argument = OIDOID;
@@ -243,6 +255,41 @@ const TypeInfo* learn_buildable_type(Oid oid) {
   return alias != nullptr ? alias : type;
 }
 
+Oid role_in_aclitem(const char* name) {
+  if (collection != nullptr) {
+    collect(alias_of(ACLITEMOID), name);
+    return InvalidOid;
+  }
+  const Known* known = find_text(ACLITEMOID, name);
+  if (known == nullptr) {
+    if (known_count > most_known) forget();
+    StringInfoData names;
+    initStringInfo(&names);
+    appendStringInfoChar(&names, '{');
+    append_item(&names, name);
+    appendStringInfoChar(&names, '}');
+    (void)ask(alias_of(ACLITEMOID), names.data);
+    known = find_text(ACLITEMOID, name);
+  }
+  if (known == nullptr || !known->resolved)
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" does not exist", name)));
+  return known->oid;
+}
+
+const char* name_in_aclitem(Oid role) {
+  if (const Known* known = find_oid(ACLITEMOID, role)) return known->text;
+  char* number = psprintf("%u", role);
+  if (!bgw_have_session() || !IsTransactionState()) return number;
+  const Oid argument = OIDOID;
+  const char* value = number;
+  const RowSet* rows =
+      bgw_session_lookup("SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = $1", 1, &argument, &value);
+  if (rows->rows() == 0) return number;
+  const char* name = pstrdup(rows->value(0, 0));
+  remember(ACLITEMOID, role, true, name);
+  return name;
+}
+
 // The values are read once to see which names are in them, and, when those have been asked for, again by
 // build_tuple().
 bool resolve_aliases(Oid type, const RowSet* rows, int column) {
@@ -255,8 +302,10 @@ bool resolve_aliases(Oid type, const RowSet* rows, int column) {
   Collection names = {};
   names.memory = scratch;
   names.complete = true;
+  const bool trusted_before = trusted_text;
   PG_TRY();
   {
+    trusted_text = true;
     collection = &names;
     MemoryContextSwitchTo(values);
     for (int row = 0; row < rows->rows(); row++) {
@@ -268,7 +317,10 @@ bool resolve_aliases(Oid type, const RowSet* rows, int column) {
     }
   }
   PG_FINALLY();
-  { collection = nullptr; }
+  {
+    collection = nullptr;
+    trusted_text = trusted_before;
+  }
   PG_END_TRY();
   MemoryContextSwitchTo(scratch);
   for (int i = 0; i < alias_count; i++) {

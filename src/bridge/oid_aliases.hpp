@@ -1,4 +1,5 @@
-// OIDs that the server prints as names: regclass, regtype, regproc and their kin. Include after postgres.h.
+// OIDs that the server prints as names: regclass, regtype, regproc and their kin, and the roles in an aclitem.
+// Include after postgres.h.
 #pragma once
 
 #include "bridge/type_io.hpp"
@@ -25,6 +26,12 @@ extern bool print_aliases_as_numbers;
 // it. True if each is known: build_tuple() will then find them. False if one cannot be told (a name that
 // several functions have, or one that is gone).
 bool resolve_aliases(Oid type, const RowSet* rows, int column);
+
+// The role that an aclitem names, as those of a column are resolved. A name of digits that is no role's is the
+// OID of one that is gone, which is how the server prints it. Raises if there is no such role.
+Oid role_in_aclitem(const char* name);
+// The other way: the role's name, or its OID as digits. Lives until names may have changed.
+const char* name_in_aclitem(Oid role);
 
 // Describes the column as the server does, instead of as the text that was sent.
 void describe_alias(Form_pg_attribute attribute);

@@ -10,6 +10,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "catalog/pg_type_d.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -224,6 +225,18 @@ int read_bounds(Reader* reader, int* lengths, int* lbounds) {
   return ndim;
 }
 
+// Access rights without an entry, as catalogues have them: one dimension of no length, which those who walk
+// through them rely on.
+ArrayType* no_access_rights() {
+  constexpr Size size = ARR_OVERHEAD_NONULLS(1);
+  ArrayType* array = static_cast<ArrayType*>(palloc0(size));
+  SET_VARSIZE(array, size);
+  array->ndim = 1;
+  array->elemtype = ACLITEMOID;
+  ARR_LBOUND(array)[0] = 1;
+  return array;
+}
+
 bool must_quote(const char* text, char delimiter) {
   if (*text == '\0' || pg_strcasecmp(text, "NULL") == 0) return true;
   for (; *text != '\0'; text++)
@@ -314,7 +327,8 @@ Datum array_in(PG_FUNCTION_ARGS) {
     for (int i = 0; match && i < given; i++) match = given_dims[i] == reader.dims[i];
     if (!match) malformed(&reader, "Specified array dimensions do not match array contents.");
   }
-  ArrayType* array = reader.count == 0
+  ArrayType* array = reader.count == 0 && element_type == ACLITEMOID && bgw::trusted_text ? no_access_rights()
+                     : reader.count == 0
                          ? construct_empty_array(element_type)
                          : construct_md_array(reader.values, reader.nulls, reader.ndim, reader.dims, lbounds,
                                               element_type, typlen, typbyval, typalign);

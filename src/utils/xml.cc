@@ -1,5 +1,5 @@
-// xml (utils/xml.h): the text itself. What the upstream sends is well-formed and is taken as it stands;
-// xml_in(), which would have to check that, is not available.
+// xml (utils/xml.h): the text itself. What the upstream sends is well-formed and is taken as it stands; whether
+// text from a module is, the upstream is asked.
 //
 // Printing leaves out the encoding that a declaration names, and a declaration that then says nothing: a text
 // is always in the database's encoding.
@@ -7,10 +7,15 @@
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 }
+
+#include "bridge/type_io.hpp"
+#include "bridge/worker_session.hpp"
 
 namespace {
 
@@ -64,6 +69,20 @@ bool read_declaration(const char* text, Declaration* declaration) {
 }  // namespace
 
 extern "C" {
+
+Datum xml_in(PG_FUNCTION_ARGS) {
+  const char* text = PG_GETARG_CSTRING(0);
+  if (!bgw::trusted_text) {
+    if (!bgw_have_session() || !IsTransactionState())
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("xml needs a transaction of a database session"),
+               errdetail("Whether the text is well-formed is for the upstream to say.")));
+    const Oid argument = TEXTOID;
+    // What raises the server's error; the answer says nothing more than that there was none.
+    (void)bgw_session_lookup("SELECT pg_catalog.xml($1) IS NULL", 1, &argument, &text);
+  }
+  PG_RETURN_TEXT_P(cstring_to_text(text));
+}
 
 Datum xml_out(PG_FUNCTION_ARGS) {
   char* printed = text_to_cstring(PG_GETARG_TEXT_PP(0));

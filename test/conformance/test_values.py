@@ -5,6 +5,8 @@ and sent back as parameters.
 """
 
 import os
+import shutil
+import subprocess
 
 from compare import agree, run_both
 from harness import DEADLINE
@@ -21,6 +23,7 @@ def values(space, action):
     assert any("finish" in text for _, text in transcripts[0]["w"]), "the module did not come to its end"
     for level, text in transcripts[1]["w"]:
         assert "DIFFERS" not in text and "came back" not in text, text
+    return transcripts[1]["w"]
 
 
 def test_generated_values(space):
@@ -59,3 +62,37 @@ def test_row_descriptors(space):
 def test_oid_aliases(space):
     """regclass and its kin are OIDs, whatever the search path makes of their names."""
     values(space, "aliases")
+
+
+def make_locales(folder, names):
+    """Locales that write money as those do, for servers that are started with LOCPATH=folder."""
+    os.mkdir(folder, 0o755)
+    os.symlink("/usr/lib/locale/C.utf8", os.path.join(folder, "C.utf8"))
+    making = []
+    for name in names:
+        source = os.path.join(folder, f"{name}.source")
+        with open(source, "w") as file:
+            file.write(f'LC_MONETARY\ncopy "{name}"\nEND LC_MONETARY\n')
+        making.append(subprocess.Popen(["localedef", "--no-hard-links", "-c", "-i", source, "-f", "UTF-8", os.path.join(folder, f"{name}.UTF-8")],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    for process, name in zip(making, names):
+        process.wait(DEADLINE)
+        shutil.copy("/usr/lib/locale/C.utf8/LC_CTYPE", os.path.join(folder, f"{name}.UTF-8"))
+
+
+def test_money(space, monkeypatch):
+    """Amounts as different countries write them: the signs, separators, groups and places are the server's locale's."""
+    locales = ["C"]
+    if os.path.exists("/usr/share/i18n/locales/de_DE"):
+        names = ("de_DE", "is_IS", "zh_HK", "de_CH")
+        make_locales(os.path.join(space.folder, "locales"), names)
+        monkeypatch.setenv("LOCPATH", os.path.join(space.folder, "locales"))
+        locales += [f"{name}.UTF-8" for name in names]
+    said = values(space, f"money:{'+'.join(locales)}")
+    if len(locales) > 1:
+        assert any("-1.234.567.890,12 \u20ac" in text for _, text in said), "the locales have no effect"
+
+
+def test_access_rights(space):
+    """aclitem and what the catalogues keep of them; xml that a module reads."""
+    values(space, "access_rights")
