@@ -71,7 +71,8 @@ bool civil_from_days(int64_t days, pg_tm* tm) {
   tm->tm_mday = static_cast<int>(day_of_year - (153 * month_from_march + 2) / 5 + 1);
   int month = static_cast<int>(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
   int64_t year = era * 400 + year_of_era + (month <= 2 ? 1 : 0);
-  if (year - 1900 < INT_MIN || year - 1900 > INT_MAX) return false;
+  // The year itself has to fit, too, as it has to in the server.
+  if (year - 1900 < INT_MIN || year > INT_MAX) return false;
   tm->tm_year = static_cast<int>(year - 1900);
   tm->tm_mon = month - 1;
   static constexpr std::array<int, 12> kBefore{0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};

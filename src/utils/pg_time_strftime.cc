@@ -194,8 +194,9 @@ void format_into(Writer* w, const char* format, const pg_tm* t) {
       case '+':
         format_into(w, "%a %b %e %H:%M:%S %Z %Y", t);
         break;
-      case '\0':
-        return;
+      case '\0':  // nothing follows: what stands there is text
+        w->text(--format, 1);
+        break;
       default:
         w->text(format, 1);
         break;
