@@ -8,16 +8,19 @@
 #include "port/start_data.hpp"
 #include "port/system_call.hpp"
 
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <cctype>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 extern "C" {
 #include "postgres.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "common/pg_prng.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -126,6 +129,13 @@ void InitProcessGlobals(void) {
   MyStartTimestamp = current_timestamp();
   MyStartTime = static_cast<pg_time_t>(MyStartTimestamp / USECS_PER_SEC) +
                 static_cast<pg_time_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+  // Random numbers of its own for every process; without, all children would draw what the postmaster would have drawn.
+  if (getrandom(&pg_global_prng_state, sizeof pg_global_prng_state, GRND_NONBLOCK) !=
+          static_cast<ssize_t>(sizeof pg_global_prng_state) ||
+      !pg_prng_seed_check(&pg_global_prng_state))
+    pg_prng_seed(&pg_global_prng_state,
+                 (static_cast<uint64>(MyProcPid) << 32) ^ static_cast<uint64>(MyStartTimestamp));
+  srandom(pg_prng_uint32(&pg_global_prng_state));
 }
 
 // What the postmaster itself and every child do to be able to wait.

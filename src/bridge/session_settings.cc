@@ -13,6 +13,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
@@ -142,6 +143,25 @@ void begin_following_settings(const Session& session, const ReportedSettings* r)
     ereport(WARNING,
             (errmsg("time zone \"%s\" of the upstream session is not known to the host", r->time_zone)));
   read_reported_settings(session, &seen);
+}
+
+void take_encoding(const Session& session, bool transaction_only) {
+  char name[NAMEDATALEN];
+  {
+    CriticalScope critical;
+    // The set-up has made the two the same, where it could.
+    copy_reported(name, sizeof name, session.reported(transaction_only ? "client_encoding" : "server_encoding"));
+  }
+  const int encoding = name[0] != '\0' ? pg_valid_server_encoding(name) : -1;
+  if (encoding < 0) {
+    ereport(WARNING, (errmsg("encoding \"%s\" of the upstream session is not known to the host", name),
+                      errhint("Text is taken for \"%s\".", GetDatabaseEncodingName())));
+    return;
+  }
+  SetDatabaseEncoding(encoding);
+  SetMessageEncoding(encoding);
+  SetConfigOption("server_encoding", pg_encoding_to_char(encoding), PGC_INTERNAL, PGC_S_DYNAMIC_DEFAULT);
+  SetConfigOption("client_encoding", pg_encoding_to_char(encoding), PGC_BACKEND, PGC_S_DYNAMIC_DEFAULT);
 }
 
 void follow_reported_settings() {

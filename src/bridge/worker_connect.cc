@@ -407,6 +407,7 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
   }
   fatal_if_failed("setting up the worker's session");
   set_globals(&id, other_role);
+  take_encoding(*opening, pooled);
   begin_following_settings(*opening, &reported);
 
   if (wake_channels_wanted()) {

@@ -37,6 +37,10 @@ void read_reported_settings(const Session& from, ReportedSettings* reported) noe
 // output that it can read.
 std::string session_set_up_text(const Session& session, bool transaction_only);
 
+// The encoding of the session's text becomes this process's: the database's, or behind a pooler in transaction mode the
+// connection's.
+void take_encoding(const Session& session, bool transaction_only);
+
 // How values are printed by this process is how the session printed them before it was set up.
 void begin_following_settings(const Session& session, const ReportedSettings* reported);
 

@@ -1,8 +1,7 @@
 // Characters of more than one byte: counting and cutting strings in this process's encoding, and checking them.
 //
-// The encoding is the database's that the worker is connected to (SetDatabaseEncoding), UTF8 until then. What
-// comes over the session is in it already, so client and server encoding are one and nothing is converted.
-// The properties of each encoding are libpgcommon's.
+// The encoding is that of the worker's session (SetDatabaseEncoding, called where it connects), UTF8 until then. The
+// properties of each encoding are libpgcommon's; conversion.cc has the way from one to another.
 extern "C" {
 #include "postgres.h"
 #include "mb/pg_wchar.h"
@@ -172,42 +171,6 @@ void report_invalid_encoding(int encoding, const char* mbstr, int len) {
           (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
            errmsg("invalid byte sequence for encoding \"%s\": %s", pg_encoding_to_char(encoding), shown)));
   pg_unreachable();
-}
-
-// Between encodings only the upstream converts.
-unsigned char* pg_do_encoding_conversion(unsigned char* src, int len, int src_encoding, int dest_encoding) {
-  if (len <= 0 || src_encoding == dest_encoding || dest_encoding == PG_SQL_ASCII) return src;
-  if (src_encoding == PG_SQL_ASCII) {
-    pg_verify_mbstr(dest_encoding, reinterpret_cast<char*>(src), len, false);
-    return src;
-  }
-  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                  errmsg("default conversion function for encoding \"%s\" to \"%s\" does not exist",
-                         pg_encoding_to_char(src_encoding), pg_encoding_to_char(dest_encoding))));
-  return nullptr;
-}
-
-char* pg_client_to_server(const char* s, int len) {
-  return const_cast<char*>(s);
-}
-char* pg_server_to_client(const char* s, int len) {
-  return const_cast<char*>(s);
-}
-
-char* pg_any_to_server(const char* s, int len, int encoding) {
-  char* text = const_cast<char*>(s);
-  if (len <= 0) return text;
-  if (encoding == database_encoding || encoding == PG_SQL_ASCII) {
-    pg_verify_mbstr(database_encoding, s, len, false);
-    return text;
-  }
-  return reinterpret_cast<char*>(
-      pg_do_encoding_conversion(reinterpret_cast<unsigned char*>(text), len, encoding, database_encoding));
-}
-
-char* pg_server_to_any(const char* s, int len, int encoding) {
-  return reinterpret_cast<char*>(pg_do_encoding_conversion(
-      reinterpret_cast<unsigned char*>(const_cast<char*>(s)), len, database_encoding, encoding));
 }
 
 }  // extern "C"

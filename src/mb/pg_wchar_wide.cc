@@ -3,10 +3,13 @@
 // style.
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "mb/stringinfo_mb.h"
 #include "utils/ascii.h"
 }
+
+#include "bridge/worker_session.hpp"
 
 extern "C" {
 
@@ -67,6 +70,14 @@ void pg_unicode_to_server(pg_wchar c, unsigned char* s) {
   } else if (encoding == PG_UTF8) {
     unicode_to_utf8(c, s);
     length = pg_utf_mblen(s);
+  } else if (encoding != PG_SQL_ASCII && bgw_have_session() && IsTransactionState()) {
+    unsigned char utf8[MAX_MULTIBYTE_CHAR_LEN + 1] = {};
+    unicode_to_utf8(c, utf8);
+    const char* converted = reinterpret_cast<const char*>(
+        pg_do_encoding_conversion(utf8, pg_utf_mblen(utf8), PG_UTF8, encoding));
+    length = static_cast<int>(strlen(converted));
+    memcpy(s, converted, Min(length, MAX_UNICODE_EQUIVALENT_STRING));
+    length = Min(length, MAX_UNICODE_EQUIVALENT_STRING);
   } else {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("conversion between %s and %s is not supported", pg_enc2name_tbl[PG_UTF8].name,

@@ -24,11 +24,11 @@ inline int hex_value(char c) {
   return -1;
 }
 
-int hex_digit(const char* at) {
+int hex_digit(const char* at, const char* end) {
   const int value = hex_value(*at);
   if (value < 0)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("invalid hexadecimal digit: \"%.*s\"", pg_mblen(at), at)));
+                    errmsg("invalid hexadecimal digit: \"%.*s\"", pg_mblen_range(at, end), at)));
   return value;
 }
 
@@ -112,11 +112,11 @@ uint64 hex_decode(const char* src, size_t len, char* dst) {
       src++;
       continue;
     }
-    const int high = hex_digit(src++);
+    const int high = hex_digit(src++, end);
     if (src >= end)
       ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                       errmsg("invalid hexadecimal data: odd number of digits")));
-    *at++ = static_cast<char>((high << 4) | hex_digit(src++));
+    *at++ = static_cast<char>((high << 4) | hex_digit(src++, end));
   }
   return static_cast<uint64>(at - dst);
 }

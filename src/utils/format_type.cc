@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "mb/pg_wchar.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "utils/builtins.h"
@@ -156,7 +157,7 @@ int32 type_maximum_size(Oid type_oid, int32 typemod) {
   switch (type_oid) {
     case BPCHAROID:
     case VARCHAROID:
-      return (typemod - VARHDRSZ) * 4 + VARHDRSZ;
+      return (typemod - VARHDRSZ) * pg_encoding_max_length(GetDatabaseEncoding()) + VARHDRSZ;
     case NUMERICOID:
       return numeric_maximum_size(typemod);
     case VARBITOID:

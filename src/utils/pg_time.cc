@@ -71,7 +71,8 @@ bool civil_from_days(int64_t days, pg_tm* tm) {
   tm->tm_mday = static_cast<int>(day_of_year - (153 * month_from_march + 2) / 5 + 1);
   int month = static_cast<int>(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
   int64_t year = era * 400 + year_of_era + (month <= 2 ? 1 : 0);
-  if (year - 1900 < INT_MIN || year - 1900 > INT_MAX) return false;
+  // The year itself has to fit, too, as it has to in the server.
+  if (year - 1900 < INT_MIN || year > INT_MAX) return false;
   tm->tm_year = static_cast<int>(year - 1900);
   tm->tm_mon = month - 1;
   static constexpr std::array<int, 12> kBefore{0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
@@ -158,8 +159,10 @@ const char* pg_get_timezone_name(pg_tz* tz) {
   return tz ? tz->name.c_str() : nullptr;
 }
 
+// Whether the minutes of the zone's clock are everybody's: it neither counts leap seconds nor is off by some.
 bool pg_tz_acceptable(pg_tz* tz) {
-  return !tz->has_leap_seconds;
+  constexpr int64_t epoch = static_cast<int64_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+  return !tz->has_leap_seconds && tz->type_at(epoch).gmtoff % SECS_PER_MINUTE == 0;
 }
 
 bool pg_get_timezone_offset(const pg_tz* tz, long int* gmtoff) {
@@ -208,12 +211,13 @@ bool pg_interpret_timezone_abbrev(const char* abbrev, const pg_time_t* timep, lo
     *isdst = type.isdst;
     return true;
   };
-  const LocalTimeType& now = tz->type_at(*timep);
-  if (matches(now)) return found(now);
+  // What holds before the first transition (local mean time, mostly) is never meant, as in the server.
   size_t n = tz->transition_times.size();
   bool ruled = tz->has_rule && tz->rule.has_dst;
   bool past_table = n == 0 || *timep >= tz->transition_times[n - 1];
   if (past_table && ruled) {
+    const LocalTimeType& now = tz->type_at(*timep);
+    if (matches(now)) return found(now);
     for (int type : {tz->rule.standard, tz->rule.daylight})
       if (matches(tz->types[type])) return found(tz->types[type]);
   }
@@ -221,7 +225,6 @@ bool pg_interpret_timezone_abbrev(const char* abbrev, const pg_time_t* timep, lo
   while (next < n && tz->transition_times[next] <= *timep) next++;
   for (size_t i = next; i-- > 0;)
     if (matches(tz->types[tz->transition_types[i]])) return found(tz->types[tz->transition_types[i]]);
-  if (n > 0 && matches(tz->types[0])) return found(tz->types[0]);
   for (size_t i = next; i < n; i++)
     if (matches(tz->types[tz->transition_types[i]])) return found(tz->types[tz->transition_types[i]]);
   if (ruled) {

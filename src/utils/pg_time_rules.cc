@@ -88,14 +88,15 @@ class RuleReader {
     return true;
   }
 
+  // May be empty.
   bool name(std::string* out) {
     if (skip('<')) {
       while (*p_ != '\0' && *p_ != '>') out->push_back(*p_++);
-      return skip('>') && !out->empty();
+      return skip('>');
     }
     while (*p_ != '\0' && !isdigit(static_cast<unsigned char>(*p_)) && !strchr(",-+", *p_))
       out->push_back(*p_++);
-    return !out->empty();
+    return true;
   }
 
   bool number(int low, int high, int* out) {
@@ -172,7 +173,7 @@ bool parse_zone_rule(const char* text, ZoneRule* rule, std::vector<LocalTimeType
   int32_t daylight_west = west - 3600;
   if (!in.at_end()) {
     rule->has_dst = true;
-    if (!in.name(&daylight_name)) return false;
+    if (!in.name(&daylight_name) || daylight_name.empty()) return false;
     if (in.at_offset() && !in.offset(&daylight_west)) return false;
     if (in.at_end()) {
       rule->start.month = 3;

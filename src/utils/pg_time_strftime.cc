@@ -35,6 +35,13 @@ struct Writer {
     snprintf(digits, sizeof digits, format, value);
     text(digits);
   }
+  // Of a year before the first century the sign is all there is.
+  void century(long year) {
+    if (year < 0 && year > -100)
+      text("-0");
+    else
+      number(year / 100, "%02ld");
+  }
 };
 
 // Week of the year whose weeks begin on Monday and whose first week holds the 4th of January.
@@ -83,7 +90,7 @@ void format_into(Writer* w, const char* format, const pg_tm* t) {
         w->text(known_month ? kMonths[t->tm_mon] : "?", known_month ? 3 : 1);
         break;
       case 'C':
-        w->number(year / 100, "%02ld");
+        w->century(year);
         break;
       case 'c':
         format_into(w, "%a %b %e %T %Y", t);
@@ -158,7 +165,7 @@ void format_into(Writer* w, const char* format, const pg_tm* t) {
         break;
       case 'g':
         iso_week(t, &iso_year, &week);
-        w->number(iso_year % 100, "%02ld");
+        w->number(labs(iso_year % 100), "%02ld");
         break;
       case 'v':
         format_into(w, "%e-%b-%Y", t);
@@ -179,7 +186,7 @@ void format_into(Writer* w, const char* format, const pg_tm* t) {
         w->number(year, "%04ld");
         break;
       case 'y':
-        w->number((year % 100 + 100) % 100, "%02ld");
+        w->number(labs(year % 100), "%02ld");
         break;
       case 'Z':
         if (t->tm_zone != nullptr) w->text(t->tm_zone);
@@ -187,15 +194,18 @@ void format_into(Writer* w, const char* format, const pg_tm* t) {
       case 'z':
         if (t->tm_isdst >= 0) {
           long minutes = labs(t->tm_gmtoff) / 60;
-          w->text(t->tm_gmtoff < 0 ? "-" : "+");
+          // A zone called "-00" says that its time is not known.
+          const bool unknown = t->tm_gmtoff == 0 && t->tm_zone != nullptr && t->tm_zone[0] == '-';
+          w->text(t->tm_gmtoff < 0 || unknown ? "-" : "+");
           w->number(minutes / 60 * 100 + minutes % 60, "%04ld");
         }
         break;
       case '+':
         format_into(w, "%a %b %e %H:%M:%S %Z %Y", t);
         break;
-      case '\0':
-        return;
+      case '\0':  // nothing follows: what stands there is text
+        w->text(--format, 1);
+        break;
       default:
         w->text(format, 1);
         break;

@@ -156,6 +156,12 @@ bool parse_tzif(std::string_view data, pg_tz* zone) {
   if (time_size == 8 && footer.size() > 2 && footer[0] == '\n') {
     std::string rule(footer.substr(1, footer.find('\n', 1) - 1));
     zone->has_rule = parse_zone_rule(rule.c_str(), &zone->rule, &zone->types, &zone->abbreviations);
+    // Some files end with a transition from a type to itself, where the rule begins; the server does not know it either.
+    auto& types = zone->transition_types;
+    while (zone->has_rule && types.size() > 1 && types.back() == types[types.size() - 2]) {
+      types.pop_back();
+      zone->transition_times.pop_back();
+    }
   }
   return true;
 }

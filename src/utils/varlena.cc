@@ -7,6 +7,7 @@ extern "C" {
 #include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 #include "utils/varlena.h"
 }
 
@@ -106,8 +107,8 @@ bool SplitGUCList(char* rawstring, char separator, List** namelist) {
 }
 
 // "schema.table" as a list of String nodes.
-List* textToQualifiedNameList(text* textval) {
-  char* raw = text_to_cstring(textval);
+List* stringToQualifiedNameList(const char* string) {
+  char* raw = pstrdup(string);
   List* names;
   if (!SplitIdentifierString(raw, '.', &names) || names == NIL)
     ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid name syntax")));
@@ -117,6 +118,13 @@ List* textToQualifiedNameList(text* textval) {
   pfree(raw);
   list_free(names);
   return result;
+}
+
+List* textToQualifiedNameList(text* textval) {
+  char* string = text_to_cstring(textval);
+  List* names = stringToQualifiedNameList(string);
+  pfree(string);
+  return names;
 }
 
 }  // extern "C"
