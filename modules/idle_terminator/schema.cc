@@ -1,7 +1,8 @@
 // The schema of idle_terminator, as a list of steps: what was created by an older version is brought up to date
-// by the steps it has not had. All of it in one transaction, under a lock, so that two workers never do it at
-// once.
+// by the steps it has not had.
 #include "idle_terminator.hpp"
+
+#include <bgworker/schema.hpp>
 
 namespace idle_terminator {
 
@@ -107,25 +108,7 @@ void enter(bgworker::transaction& tx) {
 }
 
 void prepare_schema() {
-  bgworker::transaction tx;
-  enter(tx);
-  if (!tx.value<bool>(OWN "SELECT to_regnamespace('idle_terminator') IS NOT NULL"))
-    tx.execute(OWN "CREATE SCHEMA idle_terminator");
-  if (!tx.value<bool>(OWN "SELECT to_regclass('idle_terminator.version') IS NOT NULL")) {
-    tx.execute(OWN "CREATE TABLE idle_terminator.version (version integer NOT NULL)");
-    tx.execute(OWN "INSERT INTO idle_terminator.version VALUES (0)");
-  }
-  const int found = tx.value<int>(OWN "SELECT version FROM idle_terminator.version");
-  const int known = static_cast<int>(std::size(steps));
-  if (found > known)
-    throw bgworker::error(
-        "55000",
-        bgworker::format("schema idle_terminator has version {}, this worker knows up to {}", found, known), {},
-        "Use a newer version of the module idle_terminator.");
-  for (int version = found; version < known; ++version) steps[version](tx);
-  if (found < known) tx.execute(OWN "UPDATE idle_terminator.version SET version = $1", known);
-  tx.commit();
-  if (found < known) bgworker::log("idle_terminator: schema brought from version {} to {}", found, known);
+  bgworker::upgrade({.name = "idle_terminator", .steps = steps, .begin = enter, .mark = OWN});
 }
 
 }  // namespace idle_terminator
