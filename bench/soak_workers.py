@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures what the workers of modules/ cost the database they look after, under pgbench.
 
-usage: bench/soak_workers.py [--only NAME,...] [--where server,host] [--windows N] [--seconds S] [--json FILE]
+usage: bench/soak_workers.py [--only NAME,...] [--where server,host] [--windows N] [--seconds S] [--until PERCENT] [--json FILE]
 
 Each worker runs at its defaults, in the server and under a host beside it, on a private cluster whose pg_stat_statements
 holds 2,000 statements, with 20 idle sessions and an invalid index, so that every worker has something to look at. One
@@ -11,7 +11,8 @@ processes are stopped (SIGSTOP) outside a transaction: nothing else differs. Two
 
 throughput  with the worker, beside without it: of all windows together, with the interval that holds it in 19 of 20 cases, by
             drawing the pairs anew 4,000 times (bootstrap). A machine that grows slower or faster does so for both windows of a
-            pair. A worker that was held past its time has its round as soon as it goes on, so the half of the time in which it
+            pair; and what other programs took of its CPUs in one window more than in the other is taken out by the line that
+            fits best through all pairs' differences (the worker's own time is none of it). A worker that was held past its time has its round as soon as it goes on, so the half of the time in which it
             runs has nearly all of its work: what is seen is up to twice what it costs.
 CPU time    what the worker and its sessions use over all of that time: of one core, and beside what the server uses for
             all else. A bound that noise hardly moves.
@@ -19,6 +20,12 @@ CPU time    what the worker and its sessions use over all of that time: of one c
 Both are over --windows pairs: 85 s by default, so that the whole takes about a quarter of an hour. Every worker has at
 least one round in that time, index_rebuilder by looking every minute, ten times as often as by default: what it costs at
 its default is a tenth of what is shown.
+
+With --until 0.5 the measurement goes on until the throughput is known to ±0.5 %, for at most ten times --windows. The interval
+shrinks with the root of the number of pairs: --windows pairs that gave ±1.5 % take nine times as many. What helps more: a
+machine without other work and with a fixed CPU frequency; four cores or more, so that pgbench, the server and the worker
+each have one; data in memory (as it is where /dev/shm is large enough and TMPDIR is not set); windows that are short beside the drift of the machine (one second
+is; below half a second the holding and letting go begin to count).
 
 Target for both: less than 1 %. Nothing fails here: the numbers are for reading.
 """
@@ -76,14 +83,54 @@ def cpu_seconds(pid, ended_children=False):
         return 0.0
 
 
-def ratio_interval(pairs, seed):
-    """Ratio of the sums of pairs (with, without), and where it is in 19 of 20 cases, by drawing the pairs anew."""
-    def ratio(some):
-        return sum(a for a, _ in some) / sum(b for _, b in some)
+def busy_seconds():
+    """CPU time that all CPUs together have spent since the start of the machine on anything, that taken by a hypervisor included."""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
+
+def ratio(pairs):
+    """Throughput with the worker beside without it, by all pairs of ((rate, CPU of others) with, the same without): the
+    differences in what others took of the CPUs are taken out by their least-squares line."""
+    count = len(pairs)
+    gain = [a[0] - b[0] for a, b in pairs]
+    taken = [a[1] - b[1] for a, b in pairs]
+    mean_gain, mean_taken = sum(gain) / count, sum(taken) / count
+    spread = sum((t - mean_taken) ** 2 for t in taken)
+    slope = sum((t - mean_taken) * g for t, g in zip(taken, gain)) / spread if spread > 0 else 0
+    return 1 + (mean_gain - slope * mean_taken) * count / sum(b[0] for _, b in pairs)
+
+
+def ratio_interval(pairs, seed, draws=4000):
+    """That ratio, and where it is in 19 of 20 cases, by drawing the pairs anew."""
     draw = random.Random(seed)
-    drawn = sorted(ratio(draw.choices(pairs, k=len(pairs))) for _ in range(4000))
-    return ratio(pairs), drawn[100], drawn[-101]
+    drawn = sorted(ratio(draw.choices(pairs, k=len(pairs))) for _ in range(draws))
+    return ratio(pairs), drawn[draws // 40], drawn[-1 - draws // 40]
+
+
+class Transactions:
+    """When transactions of a running pgbench ended, from the logs that it writes."""
+
+    def __init__(self, prefix):
+        self.prefix, self.files, self.rest, self.ends = prefix, {}, {}, []
+
+    def read_on(self):
+        for name in glob.glob(self.prefix + ".*"):
+            if name not in self.files:
+                self.files[name], self.rest[name] = open(name), ""
+            *lines, self.rest[name] = (self.rest[name] + self.files[name].read()).split("\n")
+            # client, number, latency, script, second, microsecond
+            self.ends += [int(line[4]) + int(line[5]) / 1e6 for line in map(str.split, lines)]
+        self.ends.sort()
+
+    def rate(self, begin, end):
+        """Transactions per second in this time, which must have been read."""
+        return (bisect.bisect(self.ends, end) - bisect.bisect(self.ends, begin)) / (end - begin)
+
+    def close(self):
+        for file in self.files.values():
+            file.close()
 
 
 class Place:
@@ -191,10 +238,12 @@ class Place:
         for pid in self.processes():
             os.kill(pid, signal.SIGCONT)
 
-    def measure(self, windows, seconds):
-        """Pairs of (transactions per second with the worker, without it); CPU time of worker and sessions, and of all else in
-        the server, in cores."""
+    def measure(self, windows, seconds, until):
+        """Pairs of ((transactions per second, cores that other programs took) with the worker, the same without it); CPU time of
+        worker and sessions, and of all else in the server, in cores. `until`: half the width of the interval, as a part of 1,
+        at which it ends; None: after the windows."""
         log = os.path.join(self.space.folder, "transactions")
+        done = Transactions(log)
         load = self.space.daemon_run([f"{harness.BINDIR}/pgbench", "-n", "-c", str(CLIENTS), "-T", "86400", "-l", "--log-prefix", log,
                                       self.server.conninfo(user="shop")], name="pgbench")
         stop = threading.Event()
@@ -214,47 +263,57 @@ class Place:
                 return (sum(map(cpu_seconds, own)) + sum(cpu_seconds(pid, True) for pid in parents), sum(map(cpu_seconds, others)),
                         time.monotonic())
 
+            everything = own + others + [load.pid] + harness.descendants(load.pid)
+
+            def elsewhere():
+                return busy_seconds() - sum(map(cpu_seconds, everything))
+
             def window(held):
                 if held:
                     self.hold()
                 try:
-                    begin = time.time()  # a round that was due begins at once
+                    taken, begin = elsewhere(), time.time()  # a round that was due begins at once
                     time.sleep(seconds)
-                    return begin, time.time()
+                    end = time.time()
+                    return begin, end, (elsewhere() - taken) / (end - begin)
                 finally:
                     if held:
                         self.let_go()
 
+            def pairs():
+                done.read_on()
+                return [tuple((done.rate(begin, end), taken) for begin, end, taken in pair) for pair in times
+                        if done.ends and max(end for _, end, _ in pair) < done.ends[-1]]
+
+            def known():
+                _, low, high = ratio_interval(pairs(), seed=1, draws=400)
+                return (high - low) / 2 <= until
+
             before, times = read(), []
-            for n in range(windows):
-                pair = {held: window(held) for held in (n % 2 == 0, n % 2 == 1)}
-                times.append((pair[False], pair[True]))
+            while True:
+                for n in range(windows):
+                    pair = {held: window(held) for held in (n % 2 == 0, n % 2 == 1)}
+                    times.append((pair[False], pair[True]))
+                if until is None or len(times) >= 10 * windows or known():
+                    break
             after = read()
         finally:
             stop.set()
             load.stop(signal.SIGTERM)
-        ends = []
-        for name in glob.glob(log + ".*"):
-            with open(name) as f:
-                # client, number, latency, script, second, microsecond; the last line may be cut short
-                ends += [int(line[4]) + int(line[5]) / 1e6 for line in map(str.split, f) if len(line) >= 6]
-        ends.sort()
-
-        def rate(span):
-            begin, end = span
-            return (bisect.bisect(ends, end) - bisect.bisect(ends, begin)) / (end - begin)
-
+        found = pairs()
+        done.close()
         took = after[2] - before[2]
-        return ([(rate(a), rate(b)) for a, b in times if b[1] < ends[-1]], (after[0] - before[0]) / took,
-                (after[1] - before[1]) / took)
+        return found, (after[0] - before[0]) / took, (after[1] - before[1]) / took
 
 
 def main():
-    parser = argparse.ArgumentParser(description="what the workers cost the database")
+    parser = argparse.ArgumentParser(description=__doc__, usage=argparse.SUPPRESS, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(WORKERS), help="comma-separated: " + ", ".join(WORKERS))
     parser.add_argument("--where", default="server,host", help="comma-separated: server, host")
     parser.add_argument("--windows", type=int, default=40, help="pairs of windows with and without the worker")
     parser.add_argument("--seconds", type=float, default=1, help="length of a window")
+    parser.add_argument("--until", type=float, metavar="PERCENT",
+                        help="go on until the throughput is known to this much more or less, for at most ten times --windows")
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
     for given, known in ((options.only, WORKERS), (options.where, ("server", "host"))):
@@ -272,11 +331,12 @@ def main():
             place = None
             try:
                 place = Place(space, worker, where)
-                pairs, used, others = place.measure(options.windows, options.seconds)
+                pairs, used, others = place.measure(options.windows, options.seconds,
+                                                     None if options.until is None else options.until / 100)
                 ratio, low, high = ratio_interval(pairs, seed=1)
                 row = {"worker": worker, "where": where, "pairs": pairs, "ratio": ratio, "low": low, "high": high,
                            "cores": used, "cores_of_others": others}
-                print(f"{worker:<18} {where:<7} {ratio:>8.4f} ({low:.4f}..{high:.4f}) {sum(b for _, b in pairs) / len(pairs):>7.0f}   "
+                print(f"{worker:<18} {where:<7} {ratio:>8.4f} ({low:.4f}..{high:.4f}) {sum(b[0] for _, b in pairs) / len(pairs):>7.0f}   "
                       f"{100 * used:>11.3f} % {100 * used / others:>11.3f} %  < 1 %", flush=True)
                 rows.append(row)
             finally:

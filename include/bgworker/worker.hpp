@@ -306,6 +306,25 @@ class worker {
     return detail::process_state::stop_requested || detail::process_state::postmaster_gone;
   }
 
+  /// Runs a part of a round whose failure is worth no more than the round: an error is logged as a WARNING with
+  /// `doing` as a line of its context, and the worker goes on. When the worker is to stop, an error (that of
+  /// the statement that the stop cancelled, above all) is thrown on, and nothing is begun any more. Returns
+  /// what `work` returns where that is a bool, true where it returns nothing; false after an error, or when
+  /// nothing was begun.
+  template <class F>
+  bool attempt(std::string_view doing, F&& work) const {
+    if (stopping()) return false;
+    try {
+      if constexpr (std::is_same_v<decltype(work()), bool>) return work();
+      work();
+      return true;
+    } catch (error& e) {
+      if (stopping()) throw;
+      log_error(e.add_context(std::string(doing)));
+      return false;
+    }
+  }
+
   /// Ends the worker with this exit code once the destructors of all scopes have run. 0: it is not started
   /// again.
   [[noreturn]] void exit(int code) const { throw exit_request{code}; }

@@ -27,16 +27,17 @@ void settle(bgworker::transaction& tx) {
              " WHERE outcome IN ('intended', 'signalled'))"
              " UPDATE idle_terminator.audit t SET outcome = CASE WHEN o.outcome = 'intended' THEN 'unknown'"
              " WHEN a.pid IS NULL THEN 'ended' ELSE 'remains' END, outcome_at = clock_timestamp()"
-             " FROM open o LEFT JOIN pg_stat_activity a ON a.pid = o.pid"
+             " FROM open o LEFT JOIN idle_terminator.seen() a ON a.pid = o.pid"
              // Of a session that cannot be seen any more nobody knows that it is another one.
              " AND (a.backend_start = o.backend_start OR a.backend_start IS NULL)"
              " WHERE t.id = o.id AND (o.at < now() - interval '1 minute' OR o.outcome = 'signalled' AND a.pid "
              "IS NULL)");
   // A warning is for one stretch of idleness.
-  tx.execute(OWN
-             "DELETE FROM idle_terminator.warned w WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE "
-             "a.pid = w.pid"
-             " AND a.backend_start = w.backend_start AND a.state_change = w.state_change)");
+  tx.execute(
+      OWN
+      "DELETE FROM idle_terminator.warned w WHERE NOT EXISTS (SELECT FROM idle_terminator.seen() a WHERE "
+      "a.pid = w.pid"
+      " AND a.backend_start = w.backend_start AND a.state_change = w.state_change)");
 }
 
 void warn(bgworker::transaction& tx, const std::vector<int>& pids, const settings& s) {

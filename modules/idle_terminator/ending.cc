@@ -26,14 +26,14 @@ void end(const intention& i) {
     const auto outcome = tx.value<std::string>(
         OWN
         "WITH there AS MATERIALIZED (SELECT a.pid, a.usesysid, a.datid, a.datname, a.application_name, a.state,"
-        " a.state_change FROM pg_stat_activity a WHERE a.pid = $1 AND a.backend_start = $2"
+        " a.state_change FROM idle_terminator.seen() a WHERE a.pid = $1 AND a.backend_start = $2"
         " AND a.backend_type = 'client backend'),"
         " same AS MATERIALIZED (SELECT * FROM there WHERE state = $3 AND state_change = $4),"
         " ordinary AS MATERIALIZED (SELECT s.* FROM same s JOIN pg_roles r ON r.oid = s.usesysid AND NOT "
         "r.rolsuper),"
         // The session itself is no longer counted, nor what was told to end a moment ago and still is there.
         " still AS MATERIALIZED (SELECT o.pid FROM ordinary o WHERE $5 = 0 OR (SELECT count(*) FROM "
-        "pg_stat_activity p"
+        "idle_terminator.seen() p"
         " WHERE p.backend_type = 'client backend' AND p.usesysid = o.usesysid AND p.datid = o.datid"
         " AND p.application_name = o.application_name AND p.pid <> o.pid AND NOT EXISTS (SELECT FROM"
         " idle_terminator.audit t WHERE t.pid = p.pid AND t.backend_start = p.backend_start"

@@ -92,17 +92,6 @@ parameter<minutes> keep_audit{{.name = "idle_terminator.keep_audit",
                                .min = 1h,
                                .max = 24h * 3660}};
 
-// Runs a piece of work; an error is logged, and worth this round only. Being told to stop is not an error.
-template <class F>
-void attempt(bgworker::worker& self, const char* what, F work) {
-  try {
-    work();
-  } catch (bgworker::error& e) {
-    if (self.stopping()) throw;
-    bgworker::log_error(e.add_context(bgworker::format("idle_terminator {}", what)));
-  }
-}
-
 idle_terminator::settings now() {
   // The lists have been through their check.
   const auto names = [](std::string_view text) { return idle_terminator::read_names(text).value(); };
@@ -126,11 +115,12 @@ void run(bgworker::worker& self) {
       bgworker::log("idle_terminator: {}", s.dry_run ? "dry run, no session is ended" : "sessions are ended");
       told = s.dry_run;
     }
-    attempt(self, "looked at its rights", [&] { idle_terminator::check_rights(s); });
+    self.attempt("idle_terminator looked at its rights", [&] { idle_terminator::check_rights(s); });
     std::vector<idle_terminator::intention> chosen;
-    attempt(self, "looked at the sessions", [&] { chosen = idle_terminator::choose(s); });
-    for (const auto& i : chosen) attempt(self, "ended a session", [&] { idle_terminator::end(i); });
-    attempt(self, "tidied up", [&] {
+    self.attempt("idle_terminator looked at the sessions", [&] { chosen = idle_terminator::choose(s); });
+    for (const auto& i : chosen)
+      self.attempt("idle_terminator ended a session", [&] { idle_terminator::end(i); });
+    self.attempt("idle_terminator tidied up", [&] {
       while (idle_terminator::tidy_up(keep_audit) && !self.stopping()) {
       }
     });

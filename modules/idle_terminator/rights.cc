@@ -1,9 +1,10 @@
 // What the worker cannot see or may not do, told in the log with the statement that changes it.
 //
 // A server shows the state of a session to its own role, to members of that role, and to members of
-// pg_read_all_stats; to others it shows that the session exists, and nothing by which it could be judged.
-// Ending it takes membership of its role or of pg_signal_backend. Each complaint is made when it is new or has
-// changed, not in every round.
+// pg_read_all_stats; to others it shows that the session exists, and nothing by which it could be judged,
+// unless an administrator has made the function for it that seen() of schema.cc looks for. Ending it takes
+// membership of its role or of pg_signal_backend. Each complaint is made when it is new or has changed, not in
+// every round.
 #include "idle_terminator.hpp"
 
 namespace idle_terminator {
@@ -37,7 +38,7 @@ std::string listed(const std::vector<std::string>& names) {
 std::vector<std::string> roles_where(bgworker::transaction& tx, const settings& s, std::string_view condition) {
   return tx.value<std::vector<std::string>>(
       OWN "SELECT coalesce(array_agg(DISTINCT a.usename::text ORDER BY a.usename::text), '{}') FROM "
-          "pg_stat_activity a"
+          "idle_terminator.seen() a"
           " JOIN pg_roles r ON r.oid = a.usesysid WHERE NOT r.rolsuper AND a.usename <> current_user"
           " AND a.usename::text <> ALL ($1) AND a.datname::text <> ALL ($2) AND a.application_name NOT LIKE "
           "ALL ($3)"
@@ -89,7 +90,10 @@ void check_rights(const settings& s) {
     hidden.make(
         "idle_terminator: the state of sessions of these roles is hidden: " + listed(unseen),
         bgworker::format("The worker runs as role {}, and leaves alone what it cannot see.", self),
-        bgworker::format("Run GRANT pg_read_all_stats TO {}; or make it a member of these roles.", self));
+        bgworker::format(
+            "Create the function idle_terminator.activity() for it as the README of the module tells, or"
+            " run GRANT pg_read_all_stats TO {}; or make it a member of these roles.",
+            self));
 
   const auto untouchable = roles_where(tx, s,
                                        "a.backend_start IS NOT NULL AND a.backend_type = 'client backend'"

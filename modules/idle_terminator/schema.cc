@@ -1,7 +1,8 @@
 // The schema of idle_terminator, as a list of steps: what was created by an older version is brought up to date
-// by the steps it has not had. All of it in one transaction, under a lock, so that two workers never do it at
-// once.
+// by the steps it has not had.
 #include "idle_terminator.hpp"
+
+#include <bgworker/schema.hpp>
 
 namespace idle_terminator {
 
@@ -44,13 +45,35 @@ void create_tables(bgworker::transaction& tx) {
     tx.execute(statement);
 }
 
-// Version 2: every client's session with the rule that applies to it. The order by which a rule is found is the
-// one that the README tells. "ending": it was signalled a moment ago, or is about to be, and is no longer
-// counted as one of its pool.
+// What can be known of sessions, wherever the worker looks: by the function "activity" if an administrator has
+// made it for this role (README), which shows what the server would hide from the role, or by pg_stat_activity.
+// Whether it is there is asked each time: it may come, change and go without the worker, and nothing depends on
+// it. It runs with the rights of whoever asks.
+void create_seen(bgworker::transaction& tx) {
+  constexpr std::string_view columns =
+      "pid, backend_start, usesysid, usename, datid, datname, application_name, client_addr, backend_type,"
+      " backend_xid, backend_xmin, state, state_change";
+  tx.execute(bgworker::format(
+      OWN
+      "CREATE OR REPLACE FUNCTION idle_terminator.seen() RETURNS TABLE (pid integer, backend_start timestamptz,"
+      " usesysid oid, usename name, datid oid, datname name, application_name text, client_addr inet,"
+      " backend_type text, backend_xid xid, backend_xmin xid, state text, state_change timestamptz)"
+      " LANGUAGE plpgsql STABLE ROWS 100 SET search_path = pg_catalog, pg_temp AS $$ #variable_conflict "
+      "use_column\n"
+      "BEGIN IF has_function_privilege(to_regprocedure('idle_terminator.activity()'), 'EXECUTE') THEN"
+      " RETURN QUERY EXECUTE 'SELECT {} FROM idle_terminator.activity()';"
+      " ELSE RETURN QUERY SELECT {} FROM pg_stat_activity; END IF; END $$",
+      columns, columns));
+}
+
+// Every client's session with the rule that applies to it. The order by which a rule is found is the one that
+// the README tells. "ending": it was signalled a moment ago, or is about to be, and is no longer counted as one
+// of its pool. Version 2 was the view over pg_stat_activity itself, version 3 is what is here.
 void create_view(bgworker::transaction& tx) {
+  create_seen(tx);
   tx.execute(
       OWN
-      "CREATE VIEW idle_terminator.session AS"
+      "CREATE OR REPLACE VIEW idle_terminator.session AS"
       " SELECT a.pid, a.backend_start, a.usesysid, a.usename AS role, r.rolsuper AS superuser, a.datname AS "
       "database,"
       " a.application_name AS application, a.client_addr AS address, a.state, a.state_change,"
@@ -58,7 +81,7 @@ void create_view(bgworker::transaction& tx) {
       " u.id AS rule_id, u.idle_limit, a.state_change + u.idle_limit AS due_at, u.warning, u.floor, e.ending,"
       " count(*) FILTER (WHERE NOT e.ending) OVER (PARTITION BY a.usesysid, a.datid, a.application_name) AS "
       "pool"
-      " FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
+      " FROM idle_terminator.seen() a JOIN pg_roles r ON r.oid = a.usesysid"
       " CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM idle_terminator.audit t WHERE t.pid = a.pid"
       " AND t.backend_start = a.backend_start AND t.outcome IN ('intended', 'signalled')"
       " AND t.at > now() - interval '1 minute') AS ending) e"
@@ -74,7 +97,7 @@ void create_view(bgworker::transaction& tx) {
       " WHERE a.backend_type = 'client backend'");
 }
 
-constexpr void (*steps[])(bgworker::transaction&) = {create_tables, create_view};
+constexpr void (*steps[])(bgworker::transaction&) = {create_tables, create_view, create_view};
 
 }  // namespace
 
@@ -85,25 +108,7 @@ void enter(bgworker::transaction& tx) {
 }
 
 void prepare_schema() {
-  bgworker::transaction tx;
-  enter(tx);
-  if (!tx.value<bool>(OWN "SELECT to_regnamespace('idle_terminator') IS NOT NULL"))
-    tx.execute(OWN "CREATE SCHEMA idle_terminator");
-  if (!tx.value<bool>(OWN "SELECT to_regclass('idle_terminator.version') IS NOT NULL")) {
-    tx.execute(OWN "CREATE TABLE idle_terminator.version (version integer NOT NULL)");
-    tx.execute(OWN "INSERT INTO idle_terminator.version VALUES (0)");
-  }
-  const int found = tx.value<int>(OWN "SELECT version FROM idle_terminator.version");
-  const int known = static_cast<int>(std::size(steps));
-  if (found > known)
-    throw bgworker::error(
-        "55000",
-        bgworker::format("schema idle_terminator has version {}, this worker knows up to {}", found, known), {},
-        "Use a newer version of the module idle_terminator.");
-  for (int version = found; version < known; ++version) steps[version](tx);
-  if (found < known) tx.execute(OWN "UPDATE idle_terminator.version SET version = $1", known);
-  tx.commit();
-  if (found < known) bgworker::log("idle_terminator: schema brought from version {} to {}", found, known);
+  bgworker::upgrade({.name = "idle_terminator", .steps = steps, .begin = enter, .mark = OWN});
 }
 
 }  // namespace idle_terminator

@@ -165,28 +165,15 @@ void measure(bgworker::worker& self) {
   }
 }
 
-// One part of a round: its error is logged, and the other parts are done all the same. Being told to stop is
-// not an error.
-template <class F>
-void attempt(bgworker::worker& self, const char* what, F work) {
-  if (self.stopping()) return;
-  try {
-    work();
-  } catch (bgworker::error& e) {
-    if (self.stopping()) throw;
-    bgworker::log_error(e.add_context(bgworker::format("index_rebuilder {}", what)));
-  }
-}
-
 void run(bgworker::worker& self) {
   const std::string database = names_of_databases().at(static_cast<std::size_t>(self.argument()));
   self.connect(database, role);
   index_rebuilder::prepare_schema();
   do {
-    attempt(self, "measured waste", [&] { measure(self); });
-    attempt(self, "looked at the indexes", look);
+    self.attempt("index_rebuilder measured waste", [&] { measure(self); });
+    self.attempt("index_rebuilder looked at the indexes", look);
     if (what_to_do.get() == mode::report) continue;
-    attempt(self, "repaired indexes", [&] {
+    self.attempt("index_rebuilder repaired indexes", [&] {
       index_rebuilder::repair(self, {rules(),
                                      std::string(connection.get()),
                                      std::string(window.get()),

@@ -1,7 +1,8 @@
 // The schema of index_rebuilder, as a list of steps: what was created by an older version is brought up to date
-// by the steps it has not had. All of it in one transaction, under a lock, so that two workers never do it at
-// once.
+// by the steps it has not had.
 #include "index_rebuilder.hpp"
+
+#include <bgworker/schema.hpp>
 
 namespace index_rebuilder {
 
@@ -40,25 +41,7 @@ constexpr void (*steps[])(bgworker::transaction&) = {create_tables, create_bloat
 }  // namespace
 
 void prepare_schema() {
-  bgworker::transaction tx;
-  tx.execute(OWN "SELECT pg_advisory_xact_lock(hashtext('index_rebuilder'))");
-  if (!tx.value<bool>(OWN "SELECT to_regnamespace('index_rebuilder') IS NOT NULL"))
-    tx.execute(OWN "CREATE SCHEMA index_rebuilder");
-  if (!tx.value<bool>(OWN "SELECT to_regclass('index_rebuilder.version') IS NOT NULL")) {
-    tx.execute(OWN "CREATE TABLE index_rebuilder.version (version integer NOT NULL)");
-    tx.execute(OWN "INSERT INTO index_rebuilder.version VALUES (0)");
-  }
-  const int found = tx.value<int>(OWN "SELECT version FROM index_rebuilder.version");
-  const int known = static_cast<int>(std::size(steps));
-  if (found > known)
-    throw bgworker::error(
-        "55000",
-        bgworker::format("schema index_rebuilder has version {}, this worker knows up to {}", found, known), {},
-        "Use a newer version of the module index_rebuilder.");
-  for (int version = found; version < known; ++version) steps[version](tx);
-  if (found < known) tx.execute(OWN "UPDATE index_rebuilder.version SET version = $1", known);
-  tx.commit();
-  if (found < known) bgworker::log("index_rebuilder: schema brought from version {} to {}", found, known);
+  bgworker::upgrade({.name = "index_rebuilder", .steps = steps, .mark = OWN});
 }
 
 }  // namespace index_rebuilder

@@ -1,7 +1,8 @@
 // The schema of statement_history, as a list of steps: what was created by an older version is brought up to
-// date by the steps it has not had. All of it in one transaction, under a lock, so that two workers never do it
-// at once.
+// date by the steps it has not had.
 #include "statement_history.hpp"
+
+#include <bgworker/schema.hpp>
 
 namespace statement_history {
 
@@ -160,25 +161,7 @@ std::string each_counter(std::string_view pattern, std::string_view separator) {
 }
 
 void prepare_schema() {
-  bgworker::transaction tx;
-  tx.execute(OWN "SELECT pg_advisory_xact_lock(hashtext('statement_history'))");
-  if (!tx.value<bool>(OWN "SELECT to_regnamespace('statement_history') IS NOT NULL"))
-    tx.execute(OWN "CREATE SCHEMA statement_history");
-  if (!tx.value<bool>(OWN "SELECT to_regclass('statement_history.version') IS NOT NULL")) {
-    tx.execute(OWN "CREATE TABLE statement_history.version (version integer NOT NULL)");
-    tx.execute(OWN "INSERT INTO statement_history.version VALUES (0)");
-  }
-  const int found = tx.value<int>(OWN "SELECT version FROM statement_history.version");
-  const int known = static_cast<int>(std::size(steps));
-  if (found > known)
-    throw bgworker::error(
-        "55000",
-        bgworker::format("schema statement_history has version {}, this worker knows up to {}", found, known),
-        {}, "Use a newer version of the module statement_history.");
-  for (int version = found; version < known; ++version) steps[version](tx);
-  if (found < known) tx.execute(OWN "UPDATE statement_history.version SET version = $1", known);
-  tx.commit();
-  if (found < known) bgworker::log("statement_history: schema brought from version {} to {}", found, known);
+  bgworker::upgrade({.name = "statement_history", .steps = steps, .mark = OWN});
 }
 
 }  // namespace statement_history

@@ -70,32 +70,21 @@ parameter<milliseconds> pause{{.name = "statement_history.pause",
                                .min = 0ms,
                                .max = 1min}};
 
-// Runs a piece of work; an error is logged, and worth the next interval only. Being told to stop is not an
-// error.
-template <class F>
-bool attempt(bgworker::worker& self, const char* what, F work) {
-  try {
-    return work();
-  } catch (bgworker::error& e) {
-    if (self.stopping()) throw;
-    bgworker::log_error(e.add_context(bgworker::format("statement_history {}", what)));
-    return false;
-  }
-}
-
 void run(bgworker::worker& self) {
   self.connect(database, role);
   statement_history::prepare_schema();
   if (!self.sleep(pause)) return;
   do {
-    if (!attempt(self, "took a snapshot", [] { return statement_history::take_snapshot(text_length); }))
+    if (!self.attempt("statement_history took a snapshot",
+                      [] { return statement_history::take_snapshot(text_length); }))
       continue;
     const auto tidy = [] {
       return statement_history::tidy_up({keep_raw, keep_hourly, keep_daily, keep_text, rollup_delay});
     };
     // As much as fits before half of the interval is over; the rest comes in the next one.
     const auto enough = std::chrono::steady_clock::now() + interval.get() / 2;
-    while (self.sleep(pause) && attempt(self, "tidied up", tidy) && std::chrono::steady_clock::now() < enough) {
+    while (self.sleep(pause) && self.attempt("statement_history tidied up", tidy) &&
+           std::chrono::steady_clock::now() < enough) {
     }
   } while (self.sleep(interval));
 }

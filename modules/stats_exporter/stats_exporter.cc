@@ -108,12 +108,9 @@ void collect(bgworker::worker& self) {
   stats_exporter::collector collector(self, index, database);
   auto due = steady::now();
   for (;;) {
-    try {
+    self.attempt("stats_exporter ended a pass", [&] {
       collector.run({deadline, statement_timeout, top_hold.get(), top, text(queries)});
-    } catch (bgworker::error& e) {
-      if (self.stopping()) throw;
-      bgworker::log_error(e.add_context("stats_exporter ended a pass"));
-    }
+    });
     // What a pass overran is left out, not made up for.
     const auto began = due;
     const auto ended = steady::now();

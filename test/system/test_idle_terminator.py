@@ -2,6 +2,7 @@
 says so, and whatever must be left alone is left alone; with no more rights than it needs."""
 
 import json
+import os
 import re
 import subprocess
 
@@ -11,6 +12,18 @@ from harness import BINDIR, SLOW, free_port, unprivileged, wait_until
 
 SETTINGS = {"idle_terminator.interval": "1s", "idle_terminator.dry_run": "off"}
 ALL = "INSERT INTO idle_terminator.rule (idle_limit) VALUES ('1 second')"
+
+
+def readme_statements():
+    """What the README says is to be run to set the worker up: for the role, and for the function that it sees sessions by."""
+    modules = os.path.join(os.path.dirname(__file__), "..", "..", "modules")
+    with open(os.path.join(modules, "idle_terminator", "README.md"), encoding="utf-8") as readme:
+        blocks = re.findall(r"(?:^    .*\n)+", readme.read(), re.M)
+    return (next(re.sub(r"--.*", "", b) for b in blocks if b.lstrip().startswith("CREATE ROLE")).strip().rstrip(";"),
+            next(b for b in blocks if b.lstrip().startswith("BEGIN;")))
+
+
+README_ROLE, README_FUNCTION = readme_statements()
 
 
 class Session:
@@ -74,7 +87,7 @@ class Place:
             self.server.write_settings(shared_preload_libraries="idle_terminator", **self.settings)
             self.server.start()
         wait_until(lambda: self.sql("SELECT to_regclass('idle_terminator.version') IS NOT NULL") == "t"
-                   and self.sql("SELECT version FROM idle_terminator.version") == "2", 30 * SLOW, "the schema is there")
+                   and self.sql("SELECT version FROM idle_terminator.version") == "3", 30 * SLOW, "the schema is there")
         return self
 
     def daemon(self):
@@ -248,10 +261,13 @@ def test_rules(place):
 def test_what_happens_in_between(place, where):
     """Between the decision and the end a session begins to work, or has worked, or leaves, or its pool shrinks, or its role
     becomes a superuser: the look in the statement that would end it notices. The worker is held by a lock at the very
-    moment between the two."""
-    place = place(where)
+    moment between the two. In a host the worker has the least rights and the function of the README."""
+    place = place(where, role="ender" if where == "host" else "postgres")
+    if where == "host":
+        place.sql(README_ROLE)
+        place.sql(README_FUNCTION)
     place.start_worker()
-    place.sql("CREATE ROLE rising LOGIN; CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$"
+    place.sql("CREATE ROLE rising LOGIN; CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
               " BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;"
               " CREATE TRIGGER hold BEFORE INSERT ON idle_terminator.audit FOR EACH STATEMENT EXECUTE FUNCTION public.hold()")
     holder = place.session("holder", user="postgres", run="SELECT pg_advisory_lock(42);")
@@ -403,12 +419,12 @@ def test_least_privilege(place, where):
 @WHERE
 def test_with_pg_signal_backend_alone(place, where):
     """What the server shows to such a role is not enough to judge a session by, unless it is a member of the session's role.
-    Those are ended, the others are left alone, and the log says what to grant; after that they are ended too."""
+    Those are ended, the others are left alone, and the log says what to do. With the function of the README, or with
+    pg_read_all_stats, they are ended too."""
     place = place(where, role="ender")
-    place.sql("CREATE ROLE ender LOGIN; GRANT pg_signal_backend TO ender; CREATE SCHEMA idle_terminator AUTHORIZATION ender;"
-              " CREATE ROLE friend LOGIN; GRANT friend TO ender")
+    place.sql(README_ROLE + "; CREATE ROLE friend LOGIN; GRANT friend TO ender")
     place.start_worker()
-    place.session("super", user="postgres")
+    super_session = place.session("super", user="postgres")
     hidden, seen = place.session("hidden"), place.session("seen", user="friend")
 
     def shown(pid):
@@ -421,13 +437,37 @@ def test_with_pg_signal_backend_alone(place, where):
     log = place.daemon().log
     log.wait_for(r"WARNING:  idle_terminator: the state of sessions of these roles is hidden: app$")
     log.wait_for(r"DETAIL:  The worker runs as role ender, and leaves alone what it cannot see\.")
-    log.wait_for(r"HINT:  Run GRANT pg_read_all_stats TO ender; or make it a member of these roles\.")
+    log.wait_for(r"HINT:  Create the function idle_terminator\.activity\(\) for it as the README of the module tells, or run GRANT"
+                 r" pg_read_all_stats TO ender; or make it a member of these roles\.")
     seen.wait_gone()
     place.wait_rounds()
     assert hidden.is_there() and log.count("is hidden") == 1
-    place.sql("GRANT pg_read_all_stats TO ender")
+
+    place.sql(README_FUNCTION)
     hidden.wait_gone()
     place.wait_audit("hidden", "ended")
+    place.session("another").wait_gone()
+    assert shown(super_session.pid) == "postgres|super|t|t|t|t|t"
+    assert super_session.is_there() and log.count("is hidden") == 1
+    assert place.sql("SELECT pg_has_role('ender', 'pg_read_all_stats', 'MEMBER'), has_function_privilege('ender', oid, 'EXECUTE'),"
+                     " has_function_privilege('app', oid, 'EXECUTE'), prosecdef, proowner::regrole, proconfig, pg_has_role('ender',"
+                     " proowner, 'MEMBER') FROM pg_proc WHERE oid = 'idle_terminator.activity()'::regprocedure") == \
+        'f|t|f|t|idle_terminator_reader|{"search_path=pg_catalog, pg_temp"}|f'
+    # Objects of other schemas that stand in the way of names do not reach the function.
+    assert place.space.psql(place.server.conninfo(user="ender"), "CREATE TEMP TABLE pg_stat_activity (pid integer);"
+                            " SET search_path = pg_temp, pg_catalog; SELECT count(*) > 0 FROM idle_terminator.activity()") == "t"
+
+    place.sql("REVOKE EXECUTE ON FUNCTION idle_terminator.activity() FROM ender")
+    hidden = place.session("hidden")
+    log.wait_for(r"these roles is hidden: app$", count=2)
+    place.wait_rounds()
+    assert hidden.is_there()
+    place.sql("DROP FUNCTION idle_terminator.activity()")
+    place.wait_rounds()
+    assert hidden.is_there()
+    place.sql("GRANT pg_read_all_stats TO ender")
+    hidden.wait_gone()
+    wait_until(lambda: place.audit("hidden") == "ended,ended", 30 * SLOW, "both are noted")
 
 
 def test_without_pg_signal_backend(place):
@@ -519,12 +559,22 @@ def test_upgrade(place):
     place.start_worker()
     place.sql(ALL)
     place.host.stop()
-    place.sql("DROP VIEW idle_terminator.session; UPDATE idle_terminator.version SET version = 1")
+    place.sql("DROP VIEW idle_terminator.session; DROP FUNCTION idle_terminator.seen(); UPDATE idle_terminator.version SET version = 1")
     place.host.start()
-    place.host.log.wait_for("schema brought from version 1 to 2")
+    place.host.log.wait_for("schema brought from version 1 to 3")
     place.session("one").wait_gone()
+    place.host.stop()
+    # Version 2 had the same view over pg_stat_activity.
+    view = place.sql("SELECT pg_get_viewdef('idle_terminator.session')")
+    assert "idle_terminator.seen() a(" in view
+    place.sql("CREATE OR REPLACE VIEW idle_terminator.session AS " + re.sub(r"idle_terminator\.seen\(\) a\([^)]*\)", "pg_stat_activity a", view)
+              + "; DROP FUNCTION idle_terminator.seen(); UPDATE idle_terminator.version SET version = 2")
+    place.host.start()
+    place.host.log.wait_for("schema brought from version 2 to 3")
+    assert "seen()" in place.sql("SELECT pg_get_viewdef('idle_terminator.session')")
+    place.session("two").wait_gone()
     place.host.stop()
     place.sql("UPDATE idle_terminator.version SET version = 99")
     place.host.start()
-    place.host.log.wait_for("ERROR:  schema idle_terminator has version 99, this worker knows up to 2")
+    place.host.log.wait_for("ERROR:  schema idle_terminator has version 99, this worker knows up to 3")
     place.host.log.wait_for("HINT:  Use a newer version of the module idle_terminator.")

@@ -120,6 +120,26 @@ def test_callback_throws(space):
                                         "sdk: stays: false", "sdk: callbacks ends with 0, 0 objects alive of some"]
 
 
+def test_schema(space):
+    """A schema goes through the steps it has not had, all or none of them; one of a newer module is left alone."""
+    assert both(space, "schemas") == [
+        "sdk: path pg_catalog, pg_temp", "sdk Schema: schema brought from version 0 to 1", "sdk: found 0", "sdk: upgrade: 22012 division by zero |  |  | SQL statement \"SELECT 1 / 0\"",
+        "sdk: version 1 with 1",
+        "sdk Schema: schema brought from version 1 to 3", "sdk: found 1", "sdk: found 3", "sdk: version 3 with 3",
+        'sdk: upgrade: 55000 schema "sdk Schema" has version 3, this worker knows up to 2 |  | Use a newer version of the module sdk'
+        " Schema. | ", "sdk: version 3 with 3", "sdk: schemas ends with 0, 0 objects alive of some"]
+
+
+def test_attempt(space):
+    """A part of a round that fails is logged with what it was, and the next one is done; what is told to stop begins nothing."""
+    for daemon in daemons(space, "attempts"):
+        daemon.log.wait_for(r"sdk: attempts ends with", 60 * SLOW)
+        assert [text for _, text in said(daemon, "attempts") if text.startswith("sdk:")] == [
+            "sdk: true false false true", "sdk: not an error of the server", "sdk: stopped by 22012", "sdk: false false",
+            "sdk: attempts ends with 0, 0 objects alive of some"]
+        assert daemon.log.count(r"WARNING:  division by zero") == 1 and daemon.log.count("sdk divides") == 1
+
+
 def test_memory_does_not_grow(space):
     assert both(space, "endurance") == ["sdk: memory grows: false", "sdk: endurance ends with 0, 0 objects alive of some"]
 

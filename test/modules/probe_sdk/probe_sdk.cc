@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include <bgworker/bgworker.hpp>
+#include <bgworker/schema.hpp>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -766,6 +767,90 @@ void parent(bgworker::worker&) {
     if (h.wait_stopped(30s) != bgworker::worker_status::stopped) log("sdk: one stays");
 }
 
+// A schema of the worker's own, through its versions; a step that fails leaves it as it was.
+void begin_upgrade(transaction& tx) {
+  tx.execute("SET LOCAL search_path = pg_catalog, pg_temp");
+}
+void first_step(transaction& tx) {
+  tracked t;
+  log("sdk: path {}", tx.value<std::string>("SELECT current_setting('search_path')"));
+  tx.execute("CREATE TABLE \"sdk Schema\".t AS SELECT 1 AS v");
+}
+void second_step(transaction& tx) {
+  tracked t;
+  tx.execute("UPDATE \"sdk Schema\".t SET v = v + 1");
+}
+void failing_step(transaction& tx) {
+  tracked t;
+  second_step(tx);
+  tx.execute("SELECT 1 / 0");
+}
+
+void schemas(bgworker::worker& self) {
+  constexpr void (*good[])(transaction&) = {first_step, second_step, second_step};
+  constexpr void (*bad[])(transaction&) = {first_step, failing_step};
+  const auto upgraded = [](std::span<void (*const)(transaction&)> steps) {
+    tracked t;
+    try {
+      const int found = bgworker::upgrade(
+          {.name = "sdk Schema", .steps = steps, .begin = begin_upgrade, .mark = "/* sdk */ "});
+      log("sdk: found {}", found);
+    } catch (const error& e) {
+      say("upgrade", e);
+    }
+  };
+  const auto look = [] {
+    transaction tx;
+    for (auto [version, v] :
+         tx.query<int, int>("SELECT version, v FROM \"sdk Schema\".version, \"sdk Schema\".t"))
+      log("sdk: version {} with {}", version, v);
+  };
+  self.connect("postgres");
+  {
+    transaction tx;
+    tx.execute("DROP SCHEMA IF EXISTS \"sdk Schema\" CASCADE");
+    tx.commit();
+  }
+  const std::span<void (*const)(transaction&)> all(good);
+  upgraded(all.first(1));
+  upgraded(bad);
+  look();
+  upgraded(all);
+  upgraded(all);
+  look();
+  upgraded(all.first(2));
+  look();
+}
+
+// Parts of a round: a failing one is logged and the others are done, until the worker is to stop.
+void attempts(bgworker::worker& self) {
+  self.connect("postgres");
+  const auto fails = [](const char* statement) {
+    tracked t;
+    transaction tx;
+    tx.execute(statement);
+  };
+  log("sdk: {} {} {} {}", self.attempt("sdk does", [] { tracked t; }),
+      self.attempt("sdk says no", [] { return tracked().number < 0; }),
+      self.attempt("sdk divides", [&] { fails("SELECT 1 / 0"); }),
+      self.attempt("sdk does", [] { return true; }));
+  try {
+    self.attempt("sdk throws", [] { throw std::runtime_error("not an error of the server"); });
+  } catch (const std::runtime_error& e) {
+    log("sdk: {}", e.what());
+  }
+  try {
+    self.attempt("sdk is told to stop", [&] {
+      bgworker::guarded([] { kill(MyProcPid, SIGTERM); });
+      fails("SELECT 1 / 0");
+    });
+  } catch (const error& e) {
+    log("sdk: stopped by {}", e.code().str());
+  }
+  bool begun = false;
+  log("sdk: {} {}", self.attempt("sdk begins", [&] { begun = true; }), begun);
+}
+
 // ---- the table of scenarios ----
 
 template <auto Scenario>
@@ -817,6 +902,8 @@ constexpr entry entries[] = {{"caught", add_one<caught>},
                              {"waits", add_one<waits>},
                              {"retries", add_one<retries>},
                              {"endurance", add_one<endurance>},
+                             {"schemas", add_one<schemas>},
+                             {"attempts", add_one<attempts>},
                              {"parent", add_one<parent>},
                              {"flawed", add_flawed}};
 
