@@ -51,15 +51,29 @@ Request make_request(const BgwRun* run) {
   Request request;
   request.text = run->text;
   request.types.assign(run->argtypes, run->argtypes + run->nargs);
-  if (run->values)
-    for (int i = 0; i < run->nargs; ++i)
-      request.values.push_back(run->values[i] ? std::optional<std::string>(run->values[i]) : std::nullopt);
+  if (run->values) {
+    request.values.reserve(static_cast<std::size_t>(run->nargs));
+    for (int i = 0; i < run->nargs; ++i) {
+      const bool binary = run->binary_lengths && run->binary_lengths[i] >= 0;
+      if (!run->values[i])
+        request.values.emplace_back();
+      else if (binary)
+        request.values.emplace_back(std::in_place, run->values[i], static_cast<std::size_t>(run->binary_lengths[i]));
+      else
+        request.values.emplace_back(std::in_place, run->values[i]);
+      if (binary) {
+        request.binary.resize(static_cast<std::size_t>(run->nargs));
+        request.binary[static_cast<std::size_t>(i)] = true;
+      }
+    }
+  }
   request.preparable = run->preparable;
   request.want_prepared = run->want_prepared;
   request.read_only = run->read_only;
   request.row_limit = run->row_limit;
   request.limit_by_cursor = run->limit_by_cursor;
   request.drops_prepared = run->drops_prepared;
+  request.changes_names = run->changes_names;
   request.no_savepoint = run->no_savepoint;
   if (XactIsoLevel != DefaultXactIsoLevel) {
     request.transaction.isolation = XactIsoLevel == XACT_SERIALIZABLE      ? "SERIALIZABLE"

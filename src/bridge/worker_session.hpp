@@ -17,7 +17,8 @@ struct BgwRun {
   int nargs;
   const Oid* argtypes;
   const char* const* values;  // nullptr: NULL
-  bool preparable, want_prepared, read_only, limit_by_cursor, drops_prepared, no_savepoint;
+  const int* binary_lengths;  // of each value: its bytes if it is in binary format, -1 if it is text; nullptr: all text
+  bool preparable, want_prepared, read_only, limit_by_cursor, drops_prepared, changes_names, no_savepoint;
   long row_limit;       // 0: none
   int position_offset;  // added to the position of an error
 };

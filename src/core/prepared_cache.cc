@@ -5,17 +5,19 @@ namespace bgw {
 
 namespace {
 
-std::string make_key(std::string_view text, const std::vector<std::uint32_t>& types) {
+std::string make_key(std::string_view text, const std::vector<std::uint32_t>& types, bool planned) {
   std::string key(text);
   key.push_back('\0');
+  if (planned) key.push_back('p');
   for (std::uint32_t type : types) key.append(std::to_string(type)).push_back(',');
   return key;
 }
 
 }  // namespace
 
-PreparedCache::Entry& PreparedCache::use(std::string_view text, const std::vector<std::uint32_t>& types) {
-  std::string key = make_key(text, types);
+PreparedCache::Entry& PreparedCache::use(std::string_view text, const std::vector<std::uint32_t>& types,
+                                         bool planned) {
+  std::string key = make_key(text, types, planned);
   if (auto it = index_.find(key); it != index_.end()) {
     order_.splice(order_.begin(), order_, it->second);
     ++it->second->uses;
@@ -27,7 +29,7 @@ PreparedCache::Entry& PreparedCache::use(std::string_view text, const std::vecto
     index_.erase(oldest.key);
     order_.pop_back();
   }
-  order_.push_front(Entry{.key = key, .name = "bgw_" + std::to_string(++next_name_), .uses = 1});
+  order_.push_front(Entry{.key = key, .name = "bgw_" + std::to_string(++next_name_), .uses = 1, .planned = planned});
   index_.emplace(std::move(key), order_.begin());
   return order_.front();
 }
@@ -41,6 +43,18 @@ void PreparedCache::invalidate(Entry& entry, bool still_there) {
   if (still_there) retired_.push_back(entry.name);
   entry.name = "bgw_" + std::to_string(++next_name_);
   entry.prepared = false;
+  entry.stale = false;
+}
+
+void PreparedCache::names_changed() {
+  for (Entry& entry : order_) {
+    if (entry.planned) {
+      entry.stale = entry.prepared;
+    } else {
+      entry.uses = 0;
+      if (entry.prepared) invalidate(entry, true);
+    }
+  }
 }
 
 void PreparedCache::forget_all() {

@@ -2,7 +2,9 @@
 //
 // A text is prepared the moment it has been asked for `threshold` times (0: never). Preparing is not part of
 // a transaction on the upstream, so an entry survives rollbacks; it is forgotten when the upstream says that
-// it does not exist or that its result type has changed. Least recently used entries are evicted into a
+// it does not exist or that its result type has changed. After a statement of the session's own that may have changed what
+// names mean, a text must mean what it would mean when read anew: it is prepared again if it is again asked for often
+// enough. That of a plan stays, as a plan does in the server, until the same text is planned once more. Least recently used entries are evicted into a
 // list of names that the session deallocates when it is next outside a transaction.
 #pragma once
 
@@ -20,10 +22,12 @@ namespace bgw {
 class PreparedCache {
  public:
   struct Entry {
-    std::string key;   // text and parameter types
+    std::string key;   // text, parameter types, whether of a plan
     std::string name;  // on the upstream
     int uses = 0;
     bool prepared = false;  // the upstream has confirmed it
+    bool planned = false;   // of a plan
+    bool stale = false;     // of a plan: prepared before names may have changed
   };
 
   PreparedCache(std::size_t capacity, int threshold) : capacity_(capacity), threshold_(threshold) {}
@@ -32,7 +36,7 @@ class PreparedCache {
   int threshold() const { return threshold_; }
 
   // The entry of this statement, made if absent; counts the use. Valid until the next call.
-  Entry& use(std::string_view text, const std::vector<std::uint32_t>& types);
+  Entry& use(std::string_view text, const std::vector<std::uint32_t>& types, bool planned);
 
   // Whether `entry` should run as a prepared statement now. `wanted`: its user asked for a prepared one.
   bool worth_preparing(const Entry& entry, bool wanted) const {
@@ -42,6 +46,9 @@ class PreparedCache {
   // The upstream no longer has it, or it must be made anew under another name.
   void invalidate(Entry& entry, bool still_there);
   Entry* find(const std::string& key);
+
+  // The session has changed what names may mean.
+  void names_changed();
 
   // Every prepared statement of the session is gone (DISCARD ALL, DEALLOCATE ALL).
   void forget_all();

@@ -284,14 +284,36 @@ Step Session::connect_more() {
 
 // ---- sending ----
 
+namespace {
+
+// Parameters as libpq takes them, pointing into the values.
+struct Parameters {
+  std::vector<const char*> values;
+  std::vector<int> lengths, formats;  // empty: all are text
+
+  Parameters(const std::vector<std::optional<std::string>>& from, const std::vector<bool>& binary) {
+    values.reserve(from.size());
+    for (const auto& value : from) values.push_back(value ? value->c_str() : nullptr);
+    if (binary.empty()) return;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      lengths.push_back(from[i] ? static_cast<int>(from[i]->size()) : 0);
+      formats.push_back(binary[i] ? 1 : 0);
+    }
+  }
+  int count() const { return static_cast<int>(values.size()); }
+  const int* all_lengths() const { return lengths.empty() ? nullptr : lengths.data(); }
+  const int* all_formats() const { return formats.empty() ? nullptr : formats.data(); }
+};
+
+}  // namespace
+
 bool Session::send(Role role, const char* text, const Request* params) {
   settle_cancel();
   int sent;
   if (params && !params->values.empty()) {
-    std::vector<const char*> values;
-    for (const auto& value : params->values) values.push_back(value ? value->c_str() : nullptr);
-    sent = PQsendQueryParams(conn_, text, static_cast<int>(values.size()), params->types.data(), values.data(),
-                             nullptr, nullptr, 0);
+    const Parameters given(params->values, params->binary);
+    sent = PQsendQueryParams(conn_, text, given.count(), params->types.data(), given.values.data(),
+                             given.all_lengths(), given.all_formats(), 0);
   } else {
     sent = PQsendQueryParams(conn_, text, 0, nullptr, nullptr, nullptr, nullptr, 0);
   }
@@ -305,13 +327,11 @@ bool Session::send(Role role, const char* text, const Request* params) {
 
 // entry nullptr: the unnamed prepared statement.
 bool Session::send_named(Role role, const PreparedCache::Entry* entry,
-                         const std::vector<std::optional<std::string>>& values) {
+                         const std::vector<std::optional<std::string>>& values, const std::vector<bool>& binary) {
   settle_cancel();
-  std::vector<const char*> texts;
-  texts.reserve(values.size());
-  for (const auto& value : values) texts.push_back(value ? value->c_str() : nullptr);
-  if (PQsendQueryPrepared(conn_, entry ? entry->name.c_str() : "", static_cast<int>(texts.size()), texts.data(),
-                          nullptr, nullptr, 0) != 1) {
+  const Parameters given(values, binary);
+  if (PQsendQueryPrepared(conn_, entry ? entry->name.c_str() : "", given.count(), given.values.data(),
+                          given.all_lengths(), given.all_formats(), 0) != 1) {
     lose(PQerrorMessage(conn_));
     return false;
   }

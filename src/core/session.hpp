@@ -93,6 +93,7 @@ struct Request {
   std::string text;                                // exactly one statement, without semicolon
   std::vector<std::uint32_t> types;                // of the parameters
   std::vector<std::optional<std::string>> values;  // nullopt: NULL; unused by prepare()
+  std::vector<bool> binary;                        // which of the values are in binary format; empty: none
   bool preparable = false;                         // may run as a prepared statement
   bool want_prepared = false;                      // and should from its first use on
   bool read_only = false;                          // the caller promises that it changes nothing
@@ -101,6 +102,7 @@ struct Request {
   long row_limit = 0;
   bool limit_by_cursor = false;
   bool drops_prepared = false;
+  bool changes_names = false;  // may change what names mean: CREATE, ALTER, DROP, and what can contain them
   bool no_savepoint = false;       // SET TRANSACTION: the upstream refuses it in a subtransaction
   TransactionOptions transaction;  // used when this statement is the first of its transaction
 };
@@ -214,11 +216,12 @@ class Session {
   struct Level {
     bool sent = false;      // its BEGIN or SAVEPOINT has been sent
     bool has_work = false;  // a statement has succeeded in it
+    bool changed_names = false;
   };
 
   bool send(Role role, const char* text, const Request* params = nullptr);
   bool send_named(Role role, const PreparedCache::Entry* entry,
-                  const std::vector<std::optional<std::string>>& values);
+                  const std::vector<std::optional<std::string>>& values, const std::vector<bool>& binary);
   bool send_sync();
   void compose();
   void compose_prefix();
@@ -235,6 +238,7 @@ class Session {
   void settle_statement();
   void settle_failure();
   void settle_commit();
+  bool changed_names() const;  // in the transaction, which is not over
   bool retry_with_new_plan();
   void lose(std::string_view what);
   void note_background_failure(pg_result* result);

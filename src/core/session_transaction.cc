@@ -11,6 +11,7 @@
 //   else                       nothing: the transaction is doomed, the upstream refuses what follows
 #include "core/libpq.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/session.hpp"
@@ -47,11 +48,13 @@ void Session::release_sub() {
   levels_.pop_back();
   if (top.sent && !doomed_) pending_.push_back("RELEASE SAVEPOINT " + savepoint_name(number));
   if (top.has_work) levels_.back().has_work = true;
+  if (top.changed_names) levels_.back().changed_names = true;
 }
 
 void Session::rollback_sub() noexcept {
   if (levels_.size() < 2) return;
   bool sent = levels_.back().sent;
+  if (levels_.back().changed_names) cache_.names_changed();
   std::size_t number = levels_.size() - 1;
   levels_.pop_back();
   if (!sent || !connected()) return;
@@ -65,6 +68,7 @@ void Session::rollback_sub() noexcept {
 
 void Session::rollback() noexcept {
   bool sent = transaction_sent();
+  if (changed_names()) cache_.names_changed();
   levels_.clear();
   pending_.clear();
   doomed_ = false;
@@ -98,6 +102,7 @@ Step Session::commit() {
 }
 
 void Session::settle_commit() {
+  const bool changed = changed_names();
   levels_.clear();
   bool answered = static_cast<bool>(rows_);
   bool refused = failure_ && failure_->kind == Failure::Kind::statement;
@@ -117,7 +122,12 @@ void Session::settle_commit() {
         "committed";
     failure_->message.detail = cause.message;
   }
+  if (failure_ && changed) cache_.names_changed();
   rows_ = RowSet();
+}
+
+bool Session::changed_names() const {
+  return std::any_of(levels_.begin(), levels_.end(), [](const Level& level) { return level.changed_names; });
 }
 
 // ---- statements ----
@@ -160,7 +170,9 @@ void Session::compose() {
 
   PreparedCache::Entry* entry = nullptr;
   if (request_.preparable) {
-    entry = &cache_.use(request_.text, request_.types);
+    const bool planned = request_.want_prepared && operation_ != Operation::batch;
+    entry = &cache_.use(request_.text, request_.types, planned);
+    if (operation_ == Operation::prepare && entry->stale) cache_.invalidate(*entry, true);
     if (!cache_.worth_preparing(*entry, request_.want_prepared)) entry = nullptr;
   }
   bool by_cursor = request_.row_limit > 0 && request_.limit_by_cursor && operation_ == Operation::statement;
@@ -168,6 +180,8 @@ void Session::compose() {
   bool parse = operation_ == Operation::prepare || (operation_ == Operation::batch && !entry);
   if (!lost_ && (parse || (entry && !entry->prepared))) {
     settle_cancel();
+    // What is prepared already is only looked through again, for the errors that planning it now would meet.
+    if (entry && entry->prepared) entry = nullptr;
     if (PQsendPrepare(conn_, entry ? entry->name.c_str() : "", request_.text.c_str(),
                       static_cast<int>(request_.types.size()), request_.types.data()) != 1) {
       lose(PQerrorMessage(conn_));
@@ -183,14 +197,14 @@ void Session::compose() {
            ("FETCH FORWARD " + std::to_string(request_.row_limit) + " FROM bgw_limit").c_str());
       send(Role::limit_close, "CLOSE bgw_limit");
     } else if (entry) {
-      send_named(Role::statement, entry, request_.values);
+      send_named(Role::statement, entry, request_.values, request_.binary);
     } else {
       send(Role::statement, request_.text.c_str(), &request_);
     }
   }
   if (operation_ == Operation::batch)
     for (std::size_t i = 0; i < batch_rows_.size() && !lost_; ++i)
-      send_named(Role::batch, entry, batch_rows_[i]);
+      send_named(Role::batch, entry, batch_rows_[i], {});
   if (with_savepoint_ && !keep_savepoint_) send(Role::control, "RELEASE SAVEPOINT bgw_s");
   send_sync();
 }
@@ -274,7 +288,8 @@ bool Session::retry_with_new_plan() {
   bool changed = m.sqlstate == "0A000" && (m.source_function == "RevalidateCachedQuery" ||
                                            m.message == "cached plan must not change result type");
   bool duplicate = m.sqlstate == "42P05";
-  bool dropped = m.sqlstate == "XX000" && m.message.starts_with("cache lookup failed for ");
+  bool dropped = (m.sqlstate == "XX000" && m.message.starts_with("cache lookup failed for ")) ||
+                 (m.sqlstate == "42704" && m.message.starts_with("type with OID "));
   PreparedCache::Entry* entry = cache_.find(prepared_key_);
   if (!entry || (!gone && !changed && !duplicate && !dropped)) return false;
   cache_.invalidate(*entry, changed || dropped);
@@ -301,6 +316,10 @@ void Session::settle_statement() {
   } else if (operation_ == Operation::statement || operation_ == Operation::batch) {
     if (!request_.read_only) all_read_only_ = false;
     if (request_.drops_prepared) cache_.forget_all();
+    if (request_.changes_names) {
+      cache_.names_changed();
+      if (!levels_.empty()) levels_.back().changed_names = true;
+    }
     if (request_.row_limit > 0 && !request_.limit_by_cursor && rows_.has_rows() &&
         rows_.rows() > request_.row_limit) {
       too_many_ = true;

@@ -340,6 +340,19 @@ void describe_setting(Statement& s, const Json& body, std::string_view text) {
   }
 }
 
+// Utility statements that leave what names mean as it is.
+bool keeps_names(std::string_view node) {
+  constexpr std::string_view nodes[] = {
+      "AlterSystemStmt",   "CheckPointStmt",     "ClosePortalStmt",   "ClusterStmt",    "CommentStmt",
+      "ConstraintsSetStmt", "CopyStmt",          "DeallocateStmt",    "DeclareCursorStmt", "DiscardStmt",
+      "ExplainStmt",       "FetchStmt",          "GrantRoleStmt",     "GrantStmt",      "ListenStmt",
+      "LoadStmt",          "LockStmt",           "NotifyStmt",        "PrepareStmt",    "RefreshMatViewStmt",
+      "ReindexStmt",       "SecLabelStmt",       "TransactionStmt",   "TruncateStmt",   "UnlistenStmt",
+      "VacuumStmt",        "VariableSetStmt",    "VariableShowStmt",
+  };
+  return std::find(std::begin(nodes), std::end(nodes), node) != std::end(nodes);
+}
+
 void describe(Statement& s, const std::string& node, const Json& body, std::string_view text) {
   TreeFacts facts;
   walk(body, facts);
@@ -355,6 +368,7 @@ void describe(Statement& s, const std::string& node, const Json& body, std::stri
     if (leaf->contains("intoClause")) {
       s.kind = StatementKind::select_into;
       s.tag = "SELECT INTO";
+      s.changes_names = true;
     } else {
       s.kind = StatementKind::select;
       s.tag = facts.lock_strength.empty() ? "SELECT" : locking_tag(facts.lock_strength);
@@ -371,6 +385,7 @@ void describe(Statement& s, const std::string& node, const Json& body, std::stri
   } else {
     optimizable = false;
     s.kind = StatementKind::utility;
+    s.changes_names = !keeps_names(node);
     if (node == "TransactionStmt") {
       s.kind = StatementKind::transaction;
     } else if (node == "CopyStmt") {

@@ -50,6 +50,7 @@ struct Statement {
   bool cursor_ok = false;  // can be the query of DECLARE CURSOR
   bool needs_snapshot = true;
   bool drops_prepared = false;      // DISCARD ALL/PLANS, DEALLOCATE: our prepared statements may be gone
+  bool changes_names = false;       // may create, alter or drop something that a text names, or run what does
   bool analyzed_at_prepare = true;  // false: a utility statement, which the server only parses when prepared
   std::string cursor_name;          // that DECLARE CURSOR makes or CLOSE ends
   bool closes_cursor = false;       // CLOSE; without a name: all of them

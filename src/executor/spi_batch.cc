@@ -39,7 +39,7 @@ uint64 run_slices(const SpiStatement* s, int nargs, const Oid* argtypes, uint64 
                            .types = argtypes,
                            .values = values + at,
                            .nulls = nulls != nullptr ? nulls + at : nullptr};
-      memcpy(texts + r * width, spi_parameter_texts(&row), sizeof(char*) * width);
+      memcpy(texts + r * width, spi_parameter_texts(&row, nullptr), sizeof(char*) * width);
     }
     BgwRun run = {};
     run.text = s->text;

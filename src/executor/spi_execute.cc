@@ -72,9 +72,26 @@ const char* parameter_text(Oid oid, Datum value) {
   pg_unreachable();
 }
 
+// Bytes go in binary format: as text they are twice as long, and written and read once more. Answers BgwRun's
+// binary_lengths.
+const int* add_bytes_as_they_are(const SpiParameters* parameters, const char** values) {
+  int* lengths = nullptr;
+  for (int i = 0; i < parameters->count; ++i) {
+    if (parameters->types[i] != BYTEAOID || (parameters->nulls && parameters->nulls[i] == 'n')) continue;
+    if (lengths == nullptr) {
+      lengths = static_cast<int*>(palloc(sizeof(int) * static_cast<Size>(parameters->count)));
+      for (int k = 0; k < parameters->count; ++k) lengths[k] = -1;
+    }
+    const bytea* bytes = DatumGetByteaPP(parameters->values[i]);
+    values[i] = VARDATA_ANY(bytes);
+    lengths[i] = static_cast<int>(VARSIZE_ANY_EXHDR(bytes));
+  }
+  return lengths;
+}
+
 }  // namespace
 
-const char* const* spi_parameter_texts(const SpiParameters* parameters) {
+const char* const* spi_parameter_texts(const SpiParameters* parameters, const int** binary_lengths) {
   if (parameters == nullptr || parameters->count == 0) return nullptr;
   const char** texts = static_cast<const char**>(palloc0(sizeof(char*) * static_cast<Size>(parameters->count)));
   // In one form whatever the worker's own settings: nothing is lost, and the upstream cannot mistake it.
@@ -87,6 +104,7 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters) {
     bgw::print_aliases_as_numbers = true;
     for (int i = 0; i < parameters->count; ++i) {
       if (parameters->nulls && parameters->nulls[i] == 'n') continue;
+      if (binary_lengths != nullptr && parameters->types[i] == BYTEAOID) continue;
       texts[i] = parameter_text(parameters->types[i], parameters->values[i]);
     }
   }
@@ -98,6 +116,7 @@ const char* const* spi_parameter_texts(const SpiParameters* parameters) {
     extra_float_digits = float_digits;
   }
   PG_END_TRY();
+  if (binary_lengths != nullptr) *binary_lengths = add_bytes_as_they_are(parameters, texts);
   return texts;
 }
 
@@ -241,6 +260,7 @@ BgwRun make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const Spi
       s->analyzed_at_prepare && s->kind <= StatementKind::merge && s->kind != StatementKind::select_into;
   run.position_offset = s->offset;
   run.drops_prepared = s->drops_prepared;
+  run.changes_names = s->changes_names;
   run.no_savepoint =
       s->is_set && s->set_name &&
       (pg_strcasecmp(s->set_name, "TRANSACTION") == 0 || pg_strncasecmp(s->set_name, "transaction_", 12) == 0);
@@ -323,7 +343,7 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
     ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s query does not return tuples", s->tag)));
 
   BgwRun run = make_run(s, nargs, parameters ? parameters->types : nullptr, how);
-  run.values = spi_parameter_texts(parameters);
+  run.values = spi_parameter_texts(parameters, &run.binary_lengths);
   if (how->tcount > 0 && (s->kind == StatementKind::select || s->returning)) {
     run.row_limit = how->tcount;
     run.limit_by_cursor = s->cursor_ok;
@@ -428,7 +448,7 @@ uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool 
   run.text = text;
   run.nargs = parameters ? parameters->count : 0;
   run.argtypes = parameters ? parameters->types : nullptr;
-  run.values = spi_parameter_texts(parameters);
+  run.values = spi_parameter_texts(parameters, &run.binary_lengths);
   run.read_only = read_only;
   const RowSet* rows = bgw_session_run(&run, nullptr);
   spi_current->processed = 0;

@@ -46,7 +46,7 @@ struct SpiStatement {
   const char* text;
   int offset;  // characters before it in the whole text
   const char* tag;
-  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, analyzed_at_prepare, is_set,
+  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, changes_names, analyzed_at_prepare, is_set,
       closes_cursor;
   const char* set_name;
   bgw::SettingAction setting;
@@ -113,8 +113,9 @@ void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes);
 // current level's tuptable. Returns the count that the command tag gives, or the number of rows.
 uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only);
 
-// Values as the upstream reads them: an array of text, nullptr for NULL, in the current context.
-const char* const* spi_parameter_texts(const SpiParameters* parameters);
+// Values as the upstream reads them, nullptr for NULL, in the current context: as text, but for bytea if
+// binary_lengths is not nullptr, which is set to those of BgwRun.
+const char* const* spi_parameter_texts(const SpiParameters* parameters, const int** binary_lengths);
 
 // Extracts plain arrays from a ParamListInfo, into the current context. nullptr gives no parameters.
 SpiParameters spi_parameters_from_list(ParamListInfo list);

@@ -57,6 +57,7 @@ SpiText* spi_read_text(const char* source) {
     to->cursor_ok = from.cursor_ok;
     to->needs_snapshot = from.needs_snapshot;
     to->drops_prepared = from.drops_prepared;
+    to->changes_names = from.changes_names || from.kind == bgw::StatementKind::unknown;
     to->analyzed_at_prepare = from.analyzed_at_prepare;
     to->is_set = from.is_explicit_set;
     to->set_name = from.set_name.empty() ? nullptr : pstrdup(from.set_name.c_str());

@@ -73,9 +73,10 @@ void check_dimensions(int ndims) {
                     errmsg("number of array dimensions (%d) exceeds the maximum allowed (%d)", ndims, MAXDIM)));
 }
 
-[[noreturn]] void too_big() {
+// `most`: bytes, or elements.
+[[noreturn]] void too_big(int most = static_cast<int>(MaxAllocSize)) {
   ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                  errmsg("array size exceeds the maximum allowed (%d)", static_cast<int>(MaxAllocSize))));
+                  errmsg("array size exceeds the maximum allowed (%d)", most)));
   pg_unreachable();
 }
 
@@ -113,9 +114,9 @@ int ArrayGetNItems(int ndim, const int* dims) {
   if (ndim <= 0) return 0;
   int64 items = 1;
   for (int i = 0; i < ndim; i++) {
-    if (dims[i] < 0) too_big();
+    if (dims[i] < 0) too_big(static_cast<int>(most));
     items *= dims[i];
-    if (items > most) too_big();
+    if (items > most) too_big(static_cast<int>(most));
   }
   return static_cast<int>(items);
 }

@@ -209,7 +209,7 @@ int read_bounds(Reader* reader, int* lengths, int* lbounds) {
     int length;
     if (__builtin_sub_overflow(upper, lower, &length) || __builtin_add_overflow(length, 1, &length))
       ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                      errmsg("array size exceeds the maximum allowed (%d)", static_cast<int>(0x3fffffff))));
+                      errmsg("array size exceeds the maximum allowed (%d)", static_cast<int>(0x3fffffff / sizeof(Datum)))));
     lengths[ndim] = length;
     lbounds[ndim] = lower;
     ndim++;

@@ -50,16 +50,20 @@ Datum construct(FunctionCallInfo fcinfo, bool lower_inclusive, bool upper_inclus
 }
 
 // Brings a range over whole numbers to [lower,upper); `next` adds one to a bound.
-Datum canonical(FunctionCallInfo fcinfo, Datum (*next)(Datum)) {
+// `next` is not asked for bounds that `endless` says have none: they stay as they are.
+Datum canonical(FunctionCallInfo fcinfo, Datum (*next)(Datum), bool (*endless)(Datum) = nullptr) {
   RangeType* range = PG_GETARG_RANGE_P(0);
   TypeCacheEntry* typcache = range_get_typcache(fcinfo, RangeTypeGetOid(range));
   Ends ends = ends_of(typcache, range);
   if (ends.empty) PG_RETURN_RANGE_P(range);
-  if (!ends.lower.infinite && !ends.lower.inclusive) {
+  auto moves = [endless](const RangeBound& bound) {
+    return !bound.infinite && (endless == nullptr || !endless(bound.val));
+  };
+  if (moves(ends.lower) && !ends.lower.inclusive) {
     ends.lower.val = next(ends.lower.val);
     ends.lower.inclusive = true;
   }
-  if (!ends.upper.infinite && ends.upper.inclusive) {
+  if (moves(ends.upper) && ends.upper.inclusive) {
     ends.upper.val = next(ends.upper.val);
     ends.upper.inclusive = false;
   }
@@ -82,10 +86,13 @@ Datum next_int8(Datum value) {
 
 Datum next_date(Datum value) {
   const DateADT date = DatumGetDateADT(value);
-  if (DATE_NOT_FINITE(date)) return value;
   if (!IS_VALID_DATE(date + 1))
     ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("date out of range")));
   return DateADTGetDatum(date + 1);
+}
+
+bool endless_date(Datum value) {
+  return DATE_NOT_FINITE(DatumGetDateADT(value));
 }
 
 int compare(FunctionCallInfo fcinfo) {
@@ -212,7 +219,7 @@ Datum int8range_canonical(PG_FUNCTION_ARGS) {
   return canonical(fcinfo, next_int8);
 }
 Datum daterange_canonical(PG_FUNCTION_ARGS) {
-  return canonical(fcinfo, next_date);
+  return canonical(fcinfo, next_date, endless_date);
 }
 
 Datum int4range_subdiff(PG_FUNCTION_ARGS) {

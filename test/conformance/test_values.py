@@ -96,3 +96,10 @@ def test_money(space, monkeypatch):
 def test_access_rights(space):
     """aclitem and what the catalogues keep of them; xml that a module reads."""
     values(space, "access_rights")
+
+
+def test_own_changes(space):
+    """A text that was used before means at once what the worker's own CREATE, ALTER or DROP has made of its names."""
+    values(space, "own_changes")
+    upstream = next(daemon for daemon in space.daemons if daemon.name == "upstream")
+    assert not upstream.log.count(r"prepared statement .* (already exists|does not exist)")

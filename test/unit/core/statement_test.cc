@@ -63,6 +63,19 @@ TEST(Statement, ReadOnlyAndWhereItMayRun) {
   EXPECT_TRUE(one("CREATE TABLE t (a int)").needs_snapshot);
 }
 
+TEST(Statement, WhatMayChangeWhatNamesMean) {
+  for (const char* text :
+       {"CREATE TABLE t (a int)", "CREATE TEMP VIEW v AS SELECT 1", "ALTER TYPE t ADD VALUE 'x'", "DROP SCHEMA s CASCADE",
+        "CREATE TABLE t AS SELECT 1", "SELECT 1 INTO t", "ALTER TABLE t RENAME TO u", "CREATE EXTENSION e",
+        "ALTER TABLE t SET SCHEMA s", "DO 'BEGIN END'", "CALL p()", "CREATE FUNCTION f() RETURNS int RETURN 1"})
+    EXPECT_TRUE(one(text).changes_names) << text;
+  for (const char* text : {"SELECT 1", "INSERT INTO t VALUES (1)", "MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE",
+                           "SET search_path = s", "SHOW work_mem", "VACUUM t", "TRUNCATE t", "COMMIT", "LOCK TABLE t",
+                           "COPY t TO '/x'", "NOTIFY n", "EXPLAIN SELECT 1", "DECLARE c CURSOR FOR SELECT 1", "FETCH c",
+                           "CLOSE c", "ANALYZE t", "REFRESH MATERIALIZED VIEW m", "GRANT SELECT ON t TO r", "CHECKPOINT"})
+    EXPECT_FALSE(one(text).changes_names) << text;
+}
+
 TEST(Statement, SeveralStatementsAndCharacters) {
   ParsedText parsed = parse_statements("SELECT 'ä;'; ; -- nothing\n INSERT INTO t VALUES ($2)");
   ASSERT_EQ(parsed.statements.size(), 2u);
