@@ -130,12 +130,13 @@ void InitProcessGlobals(void) {
   MyStartTime = static_cast<pg_time_t>(MyStartTimestamp / USECS_PER_SEC) +
                 static_cast<pg_time_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
   // Random numbers of its own for every process; without, all children would draw what the postmaster would have drawn.
-  if (getrandom(&pg_global_prng_state, sizeof pg_global_prng_state, GRND_NONBLOCK) !=
-          static_cast<ssize_t>(sizeof pg_global_prng_state) ||
-      !pg_prng_seed_check(&pg_global_prng_state))
+  // (For random() see port/libc_random.cc.)
+  if (bgw::system_call(SYS_getrandom, bgw::address(&pg_global_prng_state), sizeof pg_global_prng_state,
+                       GRND_NONBLOCK) == static_cast<long>(sizeof pg_global_prng_state))
+    pg_prng_seed_check(&pg_global_prng_state);
+  else
     pg_prng_seed(&pg_global_prng_state,
                  (static_cast<uint64>(MyProcPid) << 32) ^ static_cast<uint64>(MyStartTimestamp));
-  srandom(pg_prng_uint32(&pg_global_prng_state));
 }
 
 // What the postmaster itself and every child do to be able to wait.
