@@ -24,8 +24,8 @@ extern "C" {
 
 namespace {
 
-// What is written at every start begins with a page of its own: the linker comes to this object first.
-alignas(4096) BGW_WRITTEN_AT_START [[gnu::used]] char start_of_start_data = 0;
+// The start data begin with a page of their own: the linker comes to this object first.
+alignas(4096) BGW_START_DATA [[gnu::used]] char start_of_start_data = 0;
 
 // The last of a child's exit handlers, because it is registered first: what is left after it is the libraries'
 // own tidying up, which for the twenty-odd libraries behind libpq costs more than the rest of an exit. A

@@ -38,7 +38,7 @@ extern "C" {
 namespace {
 
 // The latch of a process that has no PGPROC (yet, or any more).
-BGW_WRITTEN_AT_START Latch local_latch;
+BGW_START_DATA Latch local_latch;
 
 // The server's timestamps count microseconds since 2000.
 TimestampTz current_timestamp() {
@@ -49,9 +49,9 @@ TimestampTz current_timestamp() {
 
 extern "C" {
 
-BGW_WRITTEN_AT_START volatile sig_atomic_t InterruptPending = false;
+BGW_START_DATA volatile sig_atomic_t InterruptPending = false;
 volatile sig_atomic_t QueryCancelPending = false;
-BGW_WRITTEN_AT_START volatile sig_atomic_t ProcDiePending = false;
+BGW_START_DATA volatile sig_atomic_t ProcDiePending = false;
 volatile sig_atomic_t IdleInTransactionSessionTimeoutPending = false;
 volatile sig_atomic_t IdleSessionTimeoutPending = false;
 volatile sig_atomic_t ProcSignalBarrierPending = false;
@@ -60,34 +60,34 @@ volatile sig_atomic_t IdleStatsUpdateTimeoutPending = false;
 volatile sig_atomic_t CheckClientConnectionPending = false;
 volatile sig_atomic_t ClientConnectionLost = false;
 
-BGW_WRITTEN_AT_START volatile uint32 InterruptHoldoffCount = 0;
-BGW_WRITTEN_AT_START volatile uint32 QueryCancelHoldoffCount = 0;
-BGW_WRITTEN_AT_START volatile uint32 CritSectionCount = 0;
+BGW_START_DATA volatile uint32 InterruptHoldoffCount = 0;
+BGW_START_DATA volatile uint32 QueryCancelHoldoffCount = 0;
+BGW_START_DATA volatile uint32 CritSectionCount = 0;
 
-pid_t PostmasterPid = 0;
+BGW_START_DATA pid_t PostmasterPid = 0;
 bool IsPostmasterEnvironment = false;
-BGW_WRITTEN_AT_START bool IsUnderPostmaster = false;
-BGW_WRITTEN_AT_START bool IsBackgroundWorker = false;
-BGW_WRITTEN_AT_START bool ExitOnAnyError = false;
+BGW_START_DATA bool IsUnderPostmaster = false;
+BGW_START_DATA bool IsBackgroundWorker = false;
+BGW_START_DATA bool ExitOnAnyError = false;
 
 char* DataDir = nullptr;
 char my_exec_path[MAXPGPATH] =
     "";  // the server program of this major, where libraries and share files are found from
 int data_directory_mode = 0700;
 
-int MaxBackends = 0;
+BGW_START_DATA int MaxBackends = 0;
 int MaxConnections = 90;
 int max_worker_processes = 8;
 
-BGW_WRITTEN_AT_START int MyProcPid = 0;
-BGW_WRITTEN_AT_START pg_time_t MyStartTime = 0;
-BGW_WRITTEN_AT_START TimestampTz MyStartTimestamp = 0;
-BGW_WRITTEN_AT_START struct Latch* MyLatch = nullptr;
-BGW_WRITTEN_AT_START int MyPMChildSlot = 0;
-BGW_WRITTEN_AT_START BackendType MyBackendType = B_INVALID;
+BGW_START_DATA int MyProcPid = 0;
+BGW_START_DATA pg_time_t MyStartTime = 0;
+BGW_START_DATA TimestampTz MyStartTimestamp = 0;
+BGW_START_DATA struct Latch* MyLatch = nullptr;
+BGW_START_DATA int MyPMChildSlot = 0;
+BGW_START_DATA BackendType MyBackendType = B_INVALID;
 BackendId MyBackendId = InvalidBackendId;
 BackendId ParallelLeaderBackendId = InvalidBackendId;
-BGW_WRITTEN_AT_START ProcessingMode Mode = InitProcessing;
+BGW_START_DATA ProcessingMode Mode = InitProcessing;
 
 shmem_request_hook_type shmem_request_hook = nullptr;
 bool process_shmem_requests_in_progress = false;

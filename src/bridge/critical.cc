@@ -16,9 +16,9 @@ extern "C" {
 
 namespace bgw {
 
-BGW_WRITTEN_AT_START volatile std::sig_atomic_t critical_depth = 0;
-BGW_WRITTEN_AT_START volatile std::sig_atomic_t critical_floor = 0;
-BGW_WRITTEN_AT_START volatile std::sig_atomic_t exit_deferred = 0;
+BGW_START_DATA volatile std::sig_atomic_t critical_depth = 0;
+BGW_START_DATA volatile std::sig_atomic_t critical_floor = 0;
+BGW_START_DATA volatile std::sig_atomic_t exit_deferred = 0;
 
 void act_on_deferred_exit() {
   exit_deferred = 0;

@@ -33,7 +33,7 @@ uint64 next(pg_prng_state* state) {
 
 extern "C" {
 
-BGW_WRITTEN_AT_START pg_prng_state pg_global_prng_state = {};
+BGW_START_DATA pg_prng_state pg_global_prng_state = {};
 
 void pg_prng_seed(pg_prng_state* state, uint64 seed) {
   state->s0 = splitmix64(&seed);

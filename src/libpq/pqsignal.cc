@@ -36,8 +36,8 @@ pqsigfunc install(int signo, pqsigfunc func, const sigset_t* blocked_meanwhile) 
 
 extern "C" {
 
-BGW_WRITTEN_AT_START sigset_t UnBlockSig;
-BGW_WRITTEN_AT_START sigset_t BlockSig;
+BGW_START_DATA sigset_t UnBlockSig;
+BGW_START_DATA sigset_t BlockSig;
 sigset_t StartupBlockSig;
 
 void pqinitmask(void) {

@@ -1,8 +1,9 @@
-// Where the variables lie that every process writes when it starts.
+// Where the variables lie that every process comes to when it starts.
 //
-// A page of the program's data that a forked process writes to costs it a page fault and a copy. Spread over the data
-// section as the linker finds them, these few variables would cost a page each.
+// A page of the program's data that a forked process writes to costs it a page fault and a copy, and one that it only reads
+// costs it a little still. Spread over the data section as the linker finds them, these few variables would cost a
+// page each; they fit on one.
 #pragma once
 
 // On the definition of such a variable, of static storage duration: it lies beside the others.
-#define BGW_WRITTEN_AT_START [[gnu::section("bgw_written_at_start")]]
+#define BGW_START_DATA [[gnu::section("bgw_start_data")]]

@@ -29,7 +29,7 @@ extern "C" {
 }
 #include "bridge/worker_session.hpp"
 
-BGW_WRITTEN_AT_START BackgroundWorker* MyBgworkerEntry = nullptr;
+BGW_START_DATA BackgroundWorker* MyBgworkerEntry = nullptr;
 
 namespace {
 
@@ -86,7 +86,7 @@ void bgworker_die(SIGNAL_ARGS) {
 
 // What this process's signals do, by what it has installed itself or has from the fork server.
 enum class Handlers { others, without_database, with_database };
-BGW_WRITTEN_AT_START Handlers installed = Handlers::others;
+BGW_START_DATA Handlers installed = Handlers::others;
 
 void install_default_handlers(bool database) {
   const Handlers wanted = database ? Handlers::with_database : Handlers::without_database;
@@ -191,7 +191,6 @@ void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry_fu
   MyBgworkerEntry = worker;
   IsBackgroundWorker = true;
   MyBackendType = B_BG_WORKER;
-  if (MyProcPort) MyProcPort = nullptr;
   SetProcessingMode(InitProcessing);
   init_ps_display(worker->bgw_name);
   install_default_handlers((worker->bgw_flags & BGWORKER_BACKEND_DATABASE_CONNECTION) != 0);

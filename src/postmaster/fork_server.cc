@@ -56,9 +56,9 @@ bool answer(int socket, Answer text, const int* descriptors = nullptr, std::size
 
 // What the processes begin with: of the fork server's memory they get what is not on its own stack. The server writes none
 // of it once it is at work.
-ForkedMains mains;
+BGW_START_DATA ForkedMains mains;
 // A process's order, as long as it lives.
-alignas(std::max_align_t) BGW_WRITTEN_AT_START std::byte order_text[kLargestOrder];
+alignas(std::max_align_t) BGW_START_DATA std::byte order_text[kLargestOrder];
 
 [[noreturn]] void begin_spare(void* order_fd) {
   begin_as_child_of_fork_server();

@@ -24,6 +24,7 @@
 #include "bridge/critical.hpp"
 #include "port/clock.hpp"
 #include "port/memory_file.hpp"
+#include "port/start_data.hpp"
 
 #include <bit>
 
@@ -91,7 +92,7 @@ struct Control {
 
 bgw::MemoryFile* file = nullptr;  // never destroyed: exit callbacks may come late
 Control* control = nullptr;
-dsm_segment* mappings = nullptr;  // of this process, the latest first
+BGW_START_DATA dsm_segment* mappings = nullptr;  // of this process, the latest first
 
 uint32 slot_limit() {
   return fixed_slots + slots_per_process * static_cast<uint32>(MaxBackends);

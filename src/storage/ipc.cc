@@ -45,10 +45,10 @@ struct ExitList {
   int count;
 };
 
-BGW_WRITTEN_AT_START ExitList before_shmem_exit_list = {"before_shmem_exit", {}, 0};
-BGW_WRITTEN_AT_START ExitList on_shmem_exit_list = {"on_shmem_exit", {}, 0};
-BGW_WRITTEN_AT_START ExitList on_proc_exit_list = {"on_proc_exit", {}, 0};
-bool atexit_is_registered = false;
+BGW_START_DATA ExitList before_shmem_exit_list = {"before_shmem_exit", {}, 0};
+BGW_START_DATA ExitList on_shmem_exit_list = {"on_shmem_exit", {}, 0};
+BGW_START_DATA ExitList on_proc_exit_list = {"on_proc_exit", {}, 0};
+BGW_START_DATA bool atexit_is_registered = false;
 
 void run_callbacks(ExitList& list, int code) {
   while (list.count > 0) {

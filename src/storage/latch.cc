@@ -56,17 +56,17 @@ namespace {
 
 // What the process sleeps on, for its own SIGPWR handler. A wait without a latch sleeps on `no_latch_word`.
 volatile int no_latch_word = bgw::latch_clear;
-BGW_WRITTEN_AT_START volatile int* volatile sleeping_word = nullptr;
-BGW_WRITTEN_AT_START volatile sig_atomic_t sleeping_in_poll = 0;
+BGW_START_DATA volatile int* volatile sleeping_word = nullptr;
+BGW_START_DATA volatile sig_atomic_t sleeping_in_poll = 0;
 
 // Descriptors of this process's own, opened when first needed. A forked child finds those of its parent here
 // and must not use them: `descriptors_pid` tells.
 bgw::UniqueFd signal_fd;
 bgw::UniqueFd postmaster_fd;
-BGW_WRITTEN_AT_START pid_t descriptors_pid = 0;
+BGW_START_DATA pid_t descriptors_pid = 0;
 
-BGW_WRITTEN_AT_START int watched_socket = -1;
-BGW_WRITTEN_AT_START void (*consume_session)() noexcept = nullptr;
+BGW_START_DATA int watched_socket = -1;
+BGW_START_DATA void (*consume_session)() noexcept = nullptr;
 
 void forget_inherited_descriptors() {
   if (descriptors_pid == MyProcPid) return;

@@ -107,7 +107,7 @@ int request_postmaster_death_signal() noexcept {
 
 extern "C" {
 
-BGW_WRITTEN_AT_START volatile sig_atomic_t postmaster_possibly_dead = false;
+BGW_START_DATA volatile sig_atomic_t postmaster_possibly_dead = false;
 
 Size PMSignalShmemSize(void) {
   return sizeof(PMSignalData);
@@ -192,7 +192,7 @@ void MarkPostmasterChildWalSender(void) {
 bool PostmasterIsAliveInternal(void) {
   // Lowered before looking: the handler may raise the flag at any moment, and must not be overruled.
   postmaster_possibly_dead = false;
-  if (getppid() == PostmasterPid) return true;
+  if (bgw::system_call(SYS_getppid) == PostmasterPid) return true;
   postmaster_possibly_dead = true;
   return false;
 }

@@ -25,7 +25,7 @@ extern "C" {
 
 namespace {
 
-PGPROC* processes = nullptr;  // ProcGlobal->allProcs, where a new process need not look into shared memory for it
+BGW_START_DATA PGPROC* processes = nullptr;  // ProcGlobal->allProcs, where a new process need not look into shared memory for it
 
 uint32 process_count() {
   return static_cast<uint32>(MaxBackends + NUM_AUXILIARY_PROCS);
@@ -59,8 +59,8 @@ void nothing_at_exit(int code, Datum arg) {}
 
 extern "C" {
 
-BGW_WRITTEN_AT_START PGPROC* MyProc = nullptr;
-PROC_HDR* ProcGlobal = nullptr;
+BGW_START_DATA PGPROC* MyProc = nullptr;
+BGW_START_DATA PROC_HDR* ProcGlobal = nullptr;
 PGPROC* PreparedXactProcs = nullptr;
 int DeadlockTimeout = 1000;
 int StatementTimeout = 0;

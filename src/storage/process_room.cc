@@ -1,6 +1,8 @@
 // The rooms' memory. Written by the postmaster only, when shared memory is made; children inherit the variables.
 #include "storage/process_room.hpp"
 
+#include "port/start_data.hpp"
+
 #include <bit>
 #include <cstring>
 
@@ -16,9 +18,9 @@ namespace {
 
 constexpr Size kPage = 4096;
 
-char* rooms = nullptr;
-Size room_size = 0;
-int room_count = 0;
+BGW_START_DATA char* rooms = nullptr;
+BGW_START_DATA Size room_size = 0;
+BGW_START_DATA int room_count = 0;
 
 int wanted_count() { return MaxBackends + NUM_AUXILIARY_PROCS; }
 

@@ -39,11 +39,11 @@ struct alignas(PG_CACHE_LINE_SIZE) Status {
   // to 0 by the next one.
   alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> transactions_ended;
 };
-BGW_WRITTEN_AT_START int my_number = -1;  // of the room that has MyBEEntry
+BGW_START_DATA int my_number = -1;  // of the room that has MyBEEntry
 
 // How many there are and how long an activity is, as it was when they were made.
 int entry_count = 0;
-Size activity_size = 0;
+BGW_START_DATA Size activity_size = 0;
 
 // The reader's copy of all entries in use, kept until pgstat_clear_backend_activity_snapshot().
 LocalPgBackendStatus* snapshot = nullptr;
@@ -165,7 +165,7 @@ extern "C" {
 
 bool pgstat_track_activities = true;
 int pgstat_track_activity_query_size = 1024;
-BGW_WRITTEN_AT_START PgBackendStatus* MyBEEntry = nullptr;
+BGW_START_DATA PgBackendStatus* MyBEEntry = nullptr;
 
 // Of the rooms, with what else is in them.
 Size BackendStatusShmemSize(void) {

@@ -29,8 +29,8 @@ namespace {
 
 constexpr int kStackSize = 5;
 ErrorData error_stack[kStackSize];
-BGW_WRITTEN_AT_START bool complete[kStackSize];  // errfinish() has added everything
-BGW_WRITTEN_AT_START int stack_top = -1;
+BGW_START_DATA bool complete[kStackSize];  // errfinish() has added everything
+BGW_START_DATA int stack_top = -1;
 
 // Strings of a report that are its own; the rest are constants.
 constexpr char* ErrorData::*owned_strings[] = {
@@ -178,8 +178,8 @@ using bgw::elog_recursion_depth;
 
 extern "C" {
 
-BGW_WRITTEN_AT_START sigjmp_buf* PG_exception_stack = nullptr;
-BGW_WRITTEN_AT_START ErrorContextCallback* error_context_stack = nullptr;
+BGW_START_DATA sigjmp_buf* PG_exception_stack = nullptr;
+BGW_START_DATA ErrorContextCallback* error_context_stack = nullptr;
 emit_log_hook_type emit_log_hook = nullptr;
 
 bool in_error_recursion_trouble() {

@@ -31,12 +31,12 @@ namespace {
 constexpr int kTimeLength = 128;
 
 // One entry's time, read once so that every line of it says the same.
-BGW_WRITTEN_AT_START struct timeval entry_time;
+BGW_START_DATA struct timeval entry_time;
 bool entry_time_known = false;
 char formatted_log_time[kTimeLength];
 char formatted_start_time[kTimeLength];
-BGW_WRITTEN_AT_START long line_number = 0;
-BGW_WRITTEN_AT_START int line_number_pid = 0;
+BGW_START_DATA long line_number = 0;
+BGW_START_DATA int line_number_pid = 0;
 
 void read_entry_time() {
   if (entry_time_known) return;

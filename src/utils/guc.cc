@@ -4,6 +4,7 @@
 // and only then assign; a refusal leaves everything as it was. Any process may enter, not from signal handlers.
 #include <cstring>
 
+#include "port/start_data.hpp"
 #include "utils/guc_internal.hpp"
 
 extern "C" {
@@ -19,9 +20,9 @@ bool check_function_bodies = true;
 int log_min_error_statement = ERROR;
 int log_min_messages = WARNING;
 int client_min_messages = NOTICE;
-char* cluster_name = nullptr;
+BGW_START_DATA char* cluster_name = nullptr;
 char* ConfigFileName = nullptr;
-char* application_name = nullptr;
+BGW_START_DATA char* application_name = nullptr;
 }
 
 namespace {

@@ -15,8 +15,8 @@ extern "C" {
 
 extern "C" {
 
-BGW_WRITTEN_AT_START MemoryContext CurrentMemoryContext = nullptr;
-MemoryContext TopMemoryContext = nullptr;
+BGW_START_DATA MemoryContext CurrentMemoryContext = nullptr;
+BGW_START_DATA MemoryContext TopMemoryContext = nullptr;
 MemoryContext ErrorContext = nullptr;
 MemoryContext PostmasterContext = nullptr;
 MemoryContext CacheMemoryContext = nullptr;

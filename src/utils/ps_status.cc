@@ -22,14 +22,14 @@ extern "C" {
 namespace {
 
 // Not constants: read-only data would be a page more that a new process comes to.
-BGW_WRITTEN_AT_START char every_title[] = "bgworkerd: ";
-BGW_WRITTEN_AT_START char one_space[] = " ";
+BGW_START_DATA char every_title[] = "bgworkerd: ";
+BGW_START_DATA char one_space[] = " ";
 
-BGW_WRITTEN_AT_START char* title = nullptr;  // where the kernel looks
-BGW_WRITTEN_AT_START size_t title_size = 0;  // bytes there, the zero at the end included
-BGW_WRITTEN_AT_START size_t title_length = 0;    // what is in use
-BGW_WRITTEN_AT_START size_t fixed_length = 0;    // the part before the activity
-BGW_WRITTEN_AT_START size_t written_length = 0;  // what an earlier title may have left behind
+BGW_START_DATA char* title = nullptr;  // where the kernel looks
+BGW_START_DATA size_t title_size = 0;  // bytes there, the zero at the end included
+BGW_START_DATA size_t title_length = 0;    // what is in use
+BGW_START_DATA size_t fixed_length = 0;    // the part before the activity
+BGW_START_DATA size_t written_length = 0;  // what an earlier title may have left behind
 
 char* duplicate(const char* text) {
   char* copy = strdup(text);
@@ -46,19 +46,19 @@ void** array_of(size_t count) {
 }
 
 // Writes `text` from byte `at` of the title on, as much of it as there is room for; returns where it ends. A new process gets
-// its title by these few lines alone: printf's machinery would cost it four page faults.
+// its title by these few lines alone: each function of the C library is a page that it would come to for that only.
 size_t append(size_t at, const char* text) {
-  size_t length = Min(strlen(text), title_size - 1 - at);
-  memcpy(title + at, text, length);
-  return at + length;
+  while (*text != '\0' && at < title_size - 1) title[at++] = *text++;
+  return at;
 }
 
 void end_at(size_t length) {
-  memset(title + length, '\0', Max(written_length, length) - length + 1);
+  title[length] = '\0';
+  if (written_length > length) memset(title + length, '\0', written_length - length);
   title_length = written_length = length;
 }
 
-BGW_WRITTEN_AT_START char title_at_hand[512];
+BGW_START_DATA char title_at_hand[512];
 
 void show(const char* activity) {
   end_at(append(fixed_length, activity));

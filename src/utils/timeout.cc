@@ -32,12 +32,12 @@ struct Timeout {
 };
 
 Timeout timeouts[MAX_TIMEOUTS];
-BGW_WRITTEN_AT_START bool initialized = false;
+BGW_START_DATA bool initialized = false;
 
-BGW_WRITTEN_AT_START volatile int active_count = 0;
+BGW_START_DATA volatile int active_count = 0;
 volatile TimeoutId active[MAX_TIMEOUTS];  // by finish time, equal ones by id
 
-BGW_WRITTEN_AT_START volatile sig_atomic_t alarm_enabled = false;
+BGW_START_DATA volatile sig_atomic_t alarm_enabled = false;
 
 TimestampTz now() {
   return bgw::wall_clock_us() - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;

@@ -192,7 +192,7 @@ uint32 local_wait_event_info = 0;
 
 extern "C" {
 
-BGW_WRITTEN_AT_START uint32* my_wait_event_info = &local_wait_event_info;
+BGW_START_DATA uint32* my_wait_event_info = &local_wait_event_info;
 
 void pgstat_set_wait_event_storage(uint32* wait_event_info) {
   my_wait_event_info = wait_event_info;

@@ -97,3 +97,13 @@ def test_a_list_of_another_release_is_told(space):
     assert re.findall(r"^(?:added|removed|changed): .*$", said.stdout, re.M) == [
         "added:   WaitLatch func", "removed: bgw_of_yesterday func",
         "changed: MyProcPid data 8  ->  MyProcPid data 4"], said.stdout
+
+
+def test_start_data_is_one_page():
+    """What every process comes to when it starts is on one page: what outgrows it costs each process another."""
+    sections = subprocess.run(["readelf", "-SW", os.path.join(BUILD, "bin", "bgworkerd")], capture_output=True, text=True,
+                              check=True).stdout
+    address, size = re.search(r" bgw_start_data +PROGBITS +([0-9a-f]+) [0-9a-f]+ ([0-9a-f]+)", sections).groups()
+    assert int(address, 16) % 4096 == 0
+    if harness.SLOW == 1:  # sanitizers have redzones
+        assert int(size, 16) <= 4096, f"{int(size, 16)} bytes: find another place for what not every process uses"
