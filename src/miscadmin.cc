@@ -84,6 +84,7 @@ BGW_START_DATA pg_time_t MyStartTime = 0;
 BGW_START_DATA TimestampTz MyStartTimestamp = 0;
 BGW_START_DATA struct Latch* MyLatch = nullptr;
 BGW_START_DATA int MyPMChildSlot = 0;
+struct Port* MyProcPort = nullptr;  // no process here has a client
 BGW_START_DATA BackendType MyBackendType = B_INVALID;
 BackendId MyBackendId = InvalidBackendId;
 BackendId ParallelLeaderBackendId = InvalidBackendId;

@@ -40,6 +40,12 @@ def server_json(server):
     return read_file(path) if os.path.exists(path) else ""
 
 
+def wait_for_ends(seen):
+    """Until the processes that have written the records are gone: one that is just ending would say that it is stopped."""
+    pids = {record["pid"] for of_one in seen.values() for record in of_one}
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), what=f"the end of {pids}")
+
+
 def both_json(space, module, workers, **settings):
     names = [entry.split()[0] for entry in workers.split(";")]
     common = {"shared_preload_libraries": module, f"{module}.workers": workers, "log_destination": "jsonlog",
@@ -51,11 +57,13 @@ def both_json(space, module, workers, **settings):
     ends = ['"a log line"' if name == "says" else rf'background worker \\"{name}\\" \(PID \d+\) exited'
             for name in names]
     wait_until(lambda: all(re.search(end, server_json(server)) for end in ends), what="the server's workers end")
+    wait_for_ends(records(server_json(server), names))
     server.stop()
     upstream = space.postgres("upstream").start()
     host = space.host(upstream=upstream, settings=common).start(ready=False)
     for end in ends:
         host.log.wait_for(end)
+    wait_for_ends(records(host.log.text(), names))
     host.stop()
     return records(server_json(server), names), records(host.log.text(), names)
 
