@@ -47,7 +47,8 @@ class SpiTest : public ::testing::Test {
     static std::string conninfo = server().conninfo();
     upstream_conninfo = const_cast<char*>(conninfo.c_str());
     if (!bgw_have_session()) {
-      InitializeTimeouts();  // which a session registers its own with
+      InitializeGUCOptions();  // the session sets some
+      InitializeTimeouts();    // which a session registers its own with
       ASSERT_TRUE(bgw::StatusPage::create(1, 1));  // where a worker reads how the upstream is
       Caught failed = caught([](void*) { bgw_connect_worker("postgres", nullptr, InvalidOid, InvalidOid, 0); });
       ASSERT_FALSE(failed.raised) << failed.message;
