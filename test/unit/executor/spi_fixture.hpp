@@ -18,6 +18,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/guc.h"
 #include "utils/timeout.h"
 }
 
@@ -45,10 +46,10 @@ class SpiTest : public ::testing::Test {
   }
   static void SetUpTestSuite() {
     static std::string conninfo = server().conninfo();
+    if (!bgw_have_session()) InitializeGUCOptions();  // the session sets some
     upstream_conninfo = const_cast<char*>(conninfo.c_str());
     if (!bgw_have_session()) {
-      InitializeGUCOptions();  // the session sets some
-      InitializeTimeouts();    // which a session registers its own with
+      InitializeTimeouts();  // which a session registers its own with
       ASSERT_TRUE(bgw::StatusPage::create(1, 1));  // where a worker reads how the upstream is
       Caught failed = caught([](void*) { bgw_connect_worker("postgres", nullptr, InvalidOid, InvalidOid, 0); });
       ASSERT_FALSE(failed.raised) << failed.message;

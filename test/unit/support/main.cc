@@ -18,7 +18,7 @@ namespace {
 class SetUpFailures : public ::testing::EmptyTestEventListener {
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (!result.fatally_failed() || ::testing::UnitTest::GetInstance()->current_test_info() != nullptr) return;
-    std::fprintf(stderr, "%s:%d: a test suite cannot be set up: %s\n", result.file_name(), result.line_number(),
+    fprintf(stderr, "%s:%d: a test suite cannot be set up: %s\n", result.file_name(), result.line_number(),
                  result.message());
     std::_Exit(EXIT_FAILURE);
   }
