@@ -276,12 +276,13 @@ Datum multirange_recv(PG_FUNCTION_ARGS) {
   Member member;
   find_member(&member, typcache->rngtype->type_id, IOFunc_receive);
   const uint32 count = pq_getmsgint(message, 4);
-  // A range takes five bytes at least.
-  if (count > static_cast<uint32>(message->len - message->cursor) / 5)
-    ereport(ERROR,
-            (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("insufficient data left in message")));
-  RangeType** ranges = static_cast<RangeType**>(palloc(sizeof(RangeType*) * (count + 1)));
+  // A range takes five bytes at least. If the count is too high, the ranges that are there come first: what is wrong with
+  // one of them is told before.
+  const uint32 room = Min(count, static_cast<uint32>(message->len - message->cursor) / 5);
+  RangeType** ranges = static_cast<RangeType**>(palloc(sizeof(RangeType*) * (room + 1)));
   for (uint32 i = 0; i < count; i++) {
+    if (i == room)
+      ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("insufficient data left in message")));
     const int len = static_cast<int>(pq_getmsgint(message, 4));
     ranges[i] = DatumGetRangeTypeP(
         receive_part(message, len, &member.function, member.typioparam, PG_GETARG_INT32(2), 0));
