@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "probe_common.h"
+#include "probe_random.h"
 #include "probe_sql.h"
 
 #include <math.h>
@@ -27,32 +28,6 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 PGDLLEXPORT void probe_values_entry(Datum main_arg);
-
-static uint64 state;
-
-/* The next of a sequence that is the same wherever the seed is. */
-static uint64
-draw(void)
-{
-	uint64		z = (state += UINT64CONST(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static int
-below(int n)
-{
-	return (int) (draw() % (uint64) n);
-}
-
-static const char *
-one_of(const char *const *choices, int n)
-{
-	return choices[below(n)];
-}
-#define ONE_OF(...) one_of((const char *const[]) {__VA_ARGS__}, lengthof(((const char *const[]) {__VA_ARGS__})))
 
 static void
 digits(StringInfo to, int n)

@@ -45,6 +45,20 @@ int look_around(pid_t parent, pid_t maker) {
   return 0;
 }
 
+// The maker has written the sibling's pid into the pipe; both are this process's children.
+void expect_both_end_well(const int (&ends)[2], pid_t maker) {
+  pid_t sibling = 0;
+  ASSERT_EQ(read(ends[0], &sibling, sizeof sibling), static_cast<ssize_t>(sizeof sibling));
+  ASSERT_GT(sibling, 0);
+  int status = -1;
+  EXPECT_EQ(waitpid(sibling, &status, 0), sibling);
+  EXPECT_EQ(status, 0) << "check " << WEXITSTATUS(status) << " failed in the sibling";
+  EXPECT_EQ(waitpid(maker, &status, 0), maker);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 TEST(CloneSibling, IsAChildOfTheCallersParent) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
@@ -61,16 +75,7 @@ TEST(CloneSibling, IsAChildOfTheCallersParent) {
     [[maybe_unused]] ssize_t written = write(ends[1], &sibling, sizeof sibling);
     _exit(watched && close_on_exec ? 0 : 1);
   }
-  pid_t sibling = 0;
-  ASSERT_EQ(read(ends[0], &sibling, sizeof sibling), static_cast<ssize_t>(sizeof sibling));
-  ASSERT_GT(sibling, 0);
-  int status = -1;
-  EXPECT_EQ(waitpid(sibling, &status, 0), sibling);
-  EXPECT_EQ(status, 0) << "check " << WEXITSTATUS(status) << " failed in the sibling";
-  EXPECT_EQ(waitpid(maker, &status, 0), maker);
-  EXPECT_EQ(status, 0);
-  close(ends[0]);
-  close(ends[1]);
+  expect_both_end_well(ends, maker);
 }
 
 struct Surroundings {
@@ -116,16 +121,7 @@ TEST(CloneSibling, BeginsWithAFunctionOnAStackOfItsOwn) {
     [[maybe_unused]] ssize_t written = write(ends[1], &sibling, sizeof sibling);
     _exit(watched ? 0 : 1);
   }
-  pid_t sibling = 0;
-  ASSERT_EQ(read(ends[0], &sibling, sizeof sibling), static_cast<ssize_t>(sizeof sibling));
-  ASSERT_GT(sibling, 0);
-  int status = -1;
-  EXPECT_EQ(waitpid(sibling, &status, 0), sibling);
-  EXPECT_EQ(status, 0) << "check " << WEXITSTATUS(status) << " failed in the sibling";
-  EXPECT_EQ(waitpid(maker, &status, 0), maker);
-  EXPECT_EQ(status, 0);
-  close(ends[0]);
-  close(ends[1]);
+  expect_both_end_well(ends, maker);
 }
 
 TEST(CloneSibling, SaysWhyItCannotMakeOneWithAStack) {
