@@ -8,7 +8,6 @@
 #include "port/start_data.hpp"
 #include "port/system_call.hpp"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <cctype>
@@ -34,18 +33,30 @@ extern "C" {
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 }
+#include "postmaster/child.hpp"
 
 namespace {
 
 // The latch of a process that has no PGPROC (yet, or any more).
 BGW_START_DATA Latch local_latch;
 
-// The server's timestamps count microseconds since 2000.
-TimestampTz current_timestamp() {
-  return bgw::wall_clock_us() - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}  // namespace
+
+namespace bgw {
+
+void identify_process() noexcept {
+  MyProcPid = static_cast<int>(system_call(SYS_getpid));
+  // Random numbers of its own for every process, from the first one on; without, all children would draw what the
+  // postmaster would have drawn. (For random() see port/libc_random.cc.)
+  pg_global_prng_state = {};
 }
 
-}  // namespace
+void set_start_time(std::int64_t wall_us) noexcept {
+  MyStartTimestamp = wall_us - static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+  MyStartTime = static_cast<pg_time_t>(wall_us / USECS_PER_SEC);
+}
+
+}  // namespace bgw
 
 extern "C" {
 
@@ -126,18 +137,8 @@ const char* GetBackendTypeDesc(BackendType backendType) {
 }
 
 void InitProcessGlobals(void) {
-  MyProcPid = static_cast<int>(bgw::system_call(SYS_getpid));
-  MyStartTimestamp = current_timestamp();
-  MyStartTime = static_cast<pg_time_t>(MyStartTimestamp / USECS_PER_SEC) +
-                static_cast<pg_time_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
-  // Random numbers of its own for every process; without, all children would draw what the postmaster would have drawn.
-  // (For random() see port/libc_random.cc.)
-  if (bgw::system_call(SYS_getrandom, bgw::address(&pg_global_prng_state), sizeof pg_global_prng_state,
-                       GRND_NONBLOCK) == static_cast<long>(sizeof pg_global_prng_state))
-    pg_prng_seed_check(&pg_global_prng_state);
-  else
-    pg_prng_seed(&pg_global_prng_state,
-                 (static_cast<uint64>(MyProcPid) << 32) ^ static_cast<uint64>(MyStartTimestamp));
+  bgw::identify_process();
+  bgw::set_start_time(bgw::wall_clock_us());
 }
 
 // What the postmaster itself and every child do to be able to wait.

@@ -1,14 +1,18 @@
 // Pseudo-random numbers (common/pg_prng.h): xoroshiro128**, seeded by splitmix64, both by Blackman and Vigna. The same
 // numbers as the server's for the same seed.
 //
+// The global state is seeded when a process first draws from it, not when the process starts: most never do.
+//
 // libpgcommon has the same, but its global state would be on a page of its own, which every process would copy to seed it.
 #include <bit>
 
+#include "port/clock.hpp"
 #include "port/start_data.hpp"
 
 extern "C" {
 #include "postgres.h"
 #include "common/pg_prng.h"
+#include "miscadmin.h"
 }
 
 namespace {
@@ -21,7 +25,16 @@ uint64 splitmix64(uint64* state) {
   return mixed ^ (mixed >> 31);
 }
 
+bool is_seeded(const pg_prng_state* state) { return (state->s0 | state->s1) != 0; }
+
+// Another for every process. `state` is the global one, as the process found it.
+void seed_global(pg_prng_state* state) {
+  if (pg_prng_strong_seed(state)) return;
+  pg_prng_seed(state, (static_cast<uint64>(MyProcPid) << 32) ^ static_cast<uint64>(bgw::wall_clock_us()));
+}
+
 uint64 next(pg_prng_state* state) {
+  if (state == &pg_global_prng_state && !is_seeded(state)) seed_global(state);
   const uint64 first = state->s0;
   const uint64 both = first ^ state->s1;
   state->s0 = std::rotl(first, 24) ^ both ^ (both << 16);
@@ -49,7 +62,7 @@ void pg_prng_fseed(pg_prng_state* state, double fseed) {
 
 // The one state that the generator never leaves is replaced by another.
 bool pg_prng_seed_check(pg_prng_state* state) {
-  if (state->s0 == 0 && state->s1 == 0) {
+  if (!is_seeded(state)) {
     state->s0 = UINT64CONST(0x5851f42d4c957f2d);
     state->s1 = UINT64CONST(0x14057b7ef767814f);
   }

@@ -2,7 +2,6 @@
 #include "port/huge_text.hpp"
 
 #include <fcntl.h>
-#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <string_view>
 
 #include "port/fd.hpp"
+#include "port/program_parts.hpp"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -22,31 +22,6 @@ namespace bgw {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kPage = 4096;
-
-std::size_t rounded_up(std::size_t size, std::size_t unit) { return (size + unit - 1) / unit * unit; }
-
-struct Range {
-  char* start = nullptr;
-  std::size_t size = 0;
-};
-
-// The mapping of the program's code: the executable segment of the first object there is.
-Range program_text() noexcept {
-  Range found;
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* object, std::size_t, void* argument) {
-        for (int i = 0; i < object->dlpi_phnum; i++) {
-          const ElfW(Phdr)& segment = object->dlpi_phdr[i];
-          if (segment.p_type != PT_LOAD || !(segment.p_flags & PF_X)) continue;
-          *static_cast<Range*>(argument) = {reinterpret_cast<char*>(object->dlpi_addr + segment.p_vaddr),
-                                            rounded_up(segment.p_memsz, kPage)};
-        }
-        return 1;
-      },
-      &found);
-  return found;
-}
 
 bool switched_off() noexcept {
   UniqueFd fd(::open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC));
@@ -63,7 +38,7 @@ void* reserve(void* at, std::size_t size, int flags) noexcept {
 }  // namespace
 
 bool text_into_huge_pages() noexcept {
-  const Range text = program_text();
+  const ProgramPart text = program_text();
   if (text.size < kHugePage / 2 || reinterpret_cast<std::uintptr_t>(text.start) % kHugePage != 0 || switched_off())
     return false;
   const std::size_t size = rounded_up(text.size, kHugePage);

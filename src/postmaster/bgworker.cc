@@ -197,15 +197,17 @@ void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry_fu
   CurrentMemoryContext = TopMemoryContext;
 
   Entry entry{worker, entry_function};
-  if (!bgw_call_catching(run_entry_function, &entry)) {
-    // An ERROR nobody caught: report it and leave with code 1, which restarts the worker if it may be.
-    error_context_stack = nullptr;
-    HOLD_INTERRUPTS();
-    BackgroundWorkerUnblockSignals();
-    EmitErrorReport();
-    proc_exit(1);
-  }
+  if (!bgw_call_at_last(run_entry_function, &entry)) end_worker_by_error();
   proc_exit(0);
+}
+
+// With code 1, which restarts the worker if it may be.
+void end_worker_by_error() {
+  error_context_stack = nullptr;
+  HOLD_INTERRUPTS();
+  BackgroundWorkerUnblockSignals();
+  EmitErrorReport();
+  proc_exit(1);
 }
 
 }  // namespace bgw

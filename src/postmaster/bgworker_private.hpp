@@ -32,4 +32,7 @@ void install_handlers_of_workers(bool database);
 // function, and ends the process. `entry` is that function where it is known already; it is looked up otherwise.
 [[noreturn]] void run_background_worker(BackgroundWorker* worker, bgworker_main_type entry = nullptr);
 
+// What that does when the entry function raises an ERROR that nobody catches: reports it and leaves.
+[[noreturn]] void end_worker_by_error();
+
 }  // namespace bgw

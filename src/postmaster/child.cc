@@ -39,7 +39,7 @@ void begin_as_child(int child_slot) noexcept {
 
 void begin_as_child_of_fork_server() noexcept {
   EventLoop::close_private_descriptors();
-  InitProcessGlobals();
+  identify_process();
   on_exit_reset();
   InitLatch(MyLatch);
   system_call(SYS_setsid);

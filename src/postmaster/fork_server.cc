@@ -14,9 +14,11 @@
 #include <cstring>
 #include <new>
 
+#include "bridge/entry.hpp"
 #include "core/event_loop.hpp"
 #include "port/clone_sibling.hpp"
 #include "port/restartable_sequences.hpp"
+#include "port/small_copies.hpp"
 #include "port/start_data.hpp"
 #include "postmaster/child.hpp"
 
@@ -68,7 +70,7 @@ alignas(std::max_align_t) BGW_START_DATA std::byte order_text[kLargestOrder];
 
 [[noreturn]] void begin_ordered(void* place) {
   begin_as_child_of_fork_server();
-  std::memcpy(order_text, place, mains.order_size);
+  copy_in_place(order_text, place, mains.order_size);
   mains.ordered(order_text);
   ::_exit(0);
 }
@@ -145,7 +147,7 @@ struct ForkServer {
     there.uc_stack.ss_size = kSize;
     there.uc_link = nullptr;
     ::makecontext(&there, [] { ForkServer(*self).serve(); }, 0);
-    ::setcontext(&there);
+    bgw_wait_for_errors([] { ::setcontext(&there); }, mains.raised);
     stack_top = nullptr;
     serve();
   }

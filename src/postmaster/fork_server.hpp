@@ -60,10 +60,11 @@ class MadeNote {
   pid_t* at_;
 };
 
-// What the processes do that a fork server makes; neither returns.
+// What the processes do that a fork server makes; none of the first three returns.
 struct ForkedMains {
   void (*spare)(int order_fd, void* order);  // waits for its order on the pipe, and has kLargestOrder bytes for it
   void (*ordered)(void* order);              // begins; the order stays where it is for the process's life
+  void (*raised)();                          // comes instead of the rest of either (bridge/entry.hpp)
   void* (*place)(const void* order);         // of this order in shared memory, until its process has begun
   std::size_t order_size;                    // in bytes, more than an int and at most kLargestOrder
 };

@@ -24,6 +24,7 @@
 #include "core/sample_config.hpp"
 #include "core/status_page.hpp"
 #include "port/huge_text.hpp"
+#include "port/shared_relocations.hpp"
 #include "postmaster/postmaster.hpp"
 
 #include "bridge/error.hpp"
@@ -119,7 +120,9 @@ void become_ready(const std::string& data_directory, const std::string& control_
   if (const auto& left = lock_file->left_behind())
     ereport(LOG, (errmsg("a host with PID %d was not shut down properly", static_cast<int>(left->pid))));
 
-  text_into_huge_pages();  // before the first fork; without them, starts take a little longer
+  // Before the first fork; without these, starts take a little longer.
+  text_into_huge_pages();
+  relocations_into_shared_pages();
   process_shared_preload_libraries();
   InitializeMaxBackends();
   process_shmem_requests();

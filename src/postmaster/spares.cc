@@ -25,6 +25,7 @@
 
 #include "bridge/loader.hpp"
 #include "core/libpq_library.hpp"
+#include "port/clock.hpp"
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
 #include "storage/process_room.hpp"
@@ -54,6 +55,7 @@ constexpr std::chrono::seconds kPatience{5};  // with a fork server that was ask
 
 struct Order {
   int slot;
+  std::int64_t started_us;   // microseconds since 1970: a process of a fork server need not look at the clock to begin
   bgworker_main_type entry;  // where the postmaster knows it: then the worker need not look for it
   BackgroundWorker worker;
 };
@@ -62,12 +64,13 @@ static_assert(sizeof(Order) <= std::min<size_t>({4096, kLargestOrder, kOrderSize
 
 Order order_for(const BackgroundWorker& worker) {
   void* entry = bgw_find_preloaded_function(worker.bgw_library_name, worker.bgw_function_name);
-  return {AssignPostmasterChildSlot(), reinterpret_cast<bgworker_main_type>(entry), worker};
+  return {AssignPostmasterChildSlot(), wall_clock_us(), reinterpret_cast<bgworker_main_type>(entry), worker};
 }
 
 void carry_out(void* text) {
   auto* order = static_cast<Order*>(text);
   MyPMChildSlot = order->slot;
+  set_start_time(order->started_us);
   run_background_worker(&order->worker, order->entry);
 }
 
@@ -130,7 +133,11 @@ bool Postmaster::start_fork_server(SparePool& pool) {
     init_ps_display("fork server");
     if (pool.database) load_libpq();
     install_handlers_of_workers(pool.database);
-    run_fork_server(its_end.get(), {.spare = wait_for_order, .ordered = carry_out, .place = place_of, .order_size = sizeof(Order)},
+    run_fork_server(its_end.get(), {.spare = wait_for_order,
+                     .ordered = carry_out,
+                     .raised = end_worker_by_error,
+                     .place = place_of,
+                     .order_size = sizeof(Order)},
                     note->address());
   }
   if (pid < 0 || !add_child(ChildKind::fork_server, pid, 0)) return false;

@@ -22,8 +22,6 @@ BGW_START_DATA char* rooms = nullptr;
 BGW_START_DATA Size room_size = 0;
 BGW_START_DATA int room_count = 0;
 
-int wanted_count() { return MaxBackends + NUM_AUXILIARY_PROCS; }
-
 // So that none that fits into a page lies in two.
 Size size_of_room() {
   const Size size = add_size(sizeof(ProcessRoom), status_part_size());
@@ -33,17 +31,19 @@ Size size_of_room() {
 }  // namespace
 
 Size process_rooms_size() {
-  return add_size(mul_size(size_of_room(), static_cast<Size>(wanted_count())), kPage);
+  return add_size(mul_size(size_of_room(), static_cast<Size>(wanted_process_rooms())), kPage);
 }
 
 void make_process_rooms() {
   bool found;
   room_size = size_of_room();
-  room_count = wanted_count();
+  room_count = wanted_process_rooms();
   void* memory = ShmemInitStruct("Process Rooms", process_rooms_size(), &found);
   rooms = reinterpret_cast<char*>(TYPEALIGN(kPage, memory));
   std::memset(rooms, 0, room_size * static_cast<Size>(room_count));
 }
+
+int wanted_process_rooms() { return MaxBackends + NUM_AUXILIARY_PROCS; }
 
 int process_room_count() noexcept { return room_count; }
 

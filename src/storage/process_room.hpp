@@ -33,10 +33,13 @@ void make_process_rooms();
 Size status_part_size();  // in bytes; utils/backend_status.cc knows
 
 // Where the process that will be number `number` finds its order when it begins; kOrderSize bytes. Afterwards its
-// activity is there, which nobody reads before the process has an entry.
+// entry is there, which nobody reads before it says so.
 void* order_part(int number) noexcept;  // utils/backend_status.cc
 
 int process_room_count() noexcept;
+
+// As many as make_process_rooms() would make now.
+int wanted_process_rooms();
 
 // `number` is that of the PGPROC, from 0 on and below process_room_count(). Inside a room its part for the status is on
 // a cache line of its own.

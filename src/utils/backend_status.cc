@@ -2,10 +2,11 @@
 //
 // One entry per PGPROC, in its room (storage/process_room.hpp), written by its owner only, under the protocol of the header: the
 // change count is odd while the entry is being changed, and a reader whose copy saw it odd or moving copies
-// again. An entry's strings lie behind it, so that a new process touches few pages. The postmaster, which must
-// not trust what it finds there, computes the place of a dead child's activity itself and copies printable
-// characters only.
+// again. The texts of activities are elsewhere, for a new process has none and many never have one: neither does such a
+// process come to a page of them, nor is there such a page. The postmaster, which must not trust what it finds there,
+// computes the place of a dead child's activity itself and copies printable characters only.
 #include "port/clock.hpp"
+#include "port/small_copies.hpp"
 #include "port/start_data.hpp"
 
 #include <atomic>
@@ -31,19 +32,30 @@ extern "C" {
 
 namespace {
 
-// In the room of each PGPROC; its activity, of `activity_size` bytes, follows it. A string's last byte is always 0.
+// In the room of each PGPROC. A string's last byte is always 0.
 struct alignas(PG_CACHE_LINE_SIZE) Status {
-  PgBackendStatus entry;
-  char appname[NAMEDATALEN];
   // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set
   // to 0 by the next one.
-  alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> transactions_ended;
+  std::atomic<std::uint64_t> transactions_ended;
+  bool had_activity;  // since shared memory was made, any of the processes here
+  alignas(PG_CACHE_LINE_SIZE) PgBackendStatus entry;
+  char appname[NAMEDATALEN];
 };
 BGW_START_DATA int my_number = -1;  // of the room that has MyBEEntry
+
+// Of an entry without an owner, the bytes from here on to the end of the room are free: what is before is the change count
+// and the pid, 0, by which readers know it.
+constexpr Size kFreeFrom = offsetof(PgBackendStatus, st_proc_start_timestamp);
+
+// An activity for each entry, of `activity_size` bytes, the last of them always 0; all zero as long as `had_activity` is false.
+BGW_START_DATA char* activities = nullptr;
 
 // How many there are and how long an activity is, as it was when they were made.
 int entry_count = 0;
 BGW_START_DATA Size activity_size = 0;
+
+// Whether application_name, which would be a page more to look at, is more than an empty text.
+BGW_START_DATA bool named_application = false;
 
 // The reader's copy of all entries in use, kept until pgstat_clear_backend_activity_snapshot().
 LocalPgBackendStatus* snapshot = nullptr;
@@ -61,10 +73,14 @@ PgBackendStatus& entry_of(int number) {
   return status(number).entry;
 }
 char* activity_of(int number) {
-  return reinterpret_cast<char*>(&status(number) + 1);
+  return activities + static_cast<Size>(number) * activity_size;
 }
 char* appname_of(int number) {
   return status(number).appname;
+}
+
+Size activities_size() {
+  return mul_size(static_cast<Size>(pgstat_track_activity_query_size), static_cast<Size>(bgw::wanted_process_rooms()));
 }
 
 void leave_entry(int code, Datum arg) {
@@ -85,7 +101,10 @@ bool copy_entry(int number, PgBackendStatus* copy, char* appname, char* activity
     if (pid > 0) {
       memcpy(static_cast<void*>(copy), const_cast<PgBackendStatus*>(entry), sizeof(PgBackendStatus));
       memcpy(appname, appname_of(number), NAMEDATALEN);
-      memcpy(activity, activity_of(number), activity_size);
+      if (status(number).had_activity)
+        memcpy(activity, activity_of(number), activity_size);
+      else
+        activity[0] = '\0';
     }
     pgstat_end_read_activity(entry, after);
     if (pgstat_read_activity_complete(before, after)) {
@@ -132,10 +151,10 @@ void copy_printable(char* to, const char* from, int size) {
 namespace bgw {
 
 Size status_part_size() {
-  return add_size(sizeof(Status), Max(kOrderSize, static_cast<Size>(pgstat_track_activity_query_size)));
+  return Max(sizeof(Status), offsetof(Status, entry) + kFreeFrom + kOrderSize);
 }
 
-void* order_part(int number) noexcept { return activity_of(number); }
+void* order_part(int number) noexcept { return reinterpret_cast<char*>(&entry_of(number)) + kFreeFrom; }
 
 void count_transaction() noexcept {
   if (!MyBEEntry) return;
@@ -167,18 +186,16 @@ bool pgstat_track_activities = true;
 int pgstat_track_activity_query_size = 1024;
 BGW_START_DATA PgBackendStatus* MyBEEntry = nullptr;
 
-// Of the rooms, with what else is in them.
+// Of the rooms, with what else is in them, and the activities.
 Size BackendStatusShmemSize(void) {
-  return bgw::process_rooms_size();
+  return add_size(bgw::process_rooms_size(), activities_size());
 }
 
 void CreateSharedBackendStatus(void) {
   entry_count = bgw::process_room_count();
   activity_size = static_cast<Size>(pgstat_track_activity_query_size);
-  for (int i = 0; i < entry_count; i++) {
-    entry_of(i).st_appname = appname_of(i);
-    entry_of(i).st_activity_raw = activity_of(i);
-  }
+  bool found;
+  activities = static_cast<char*>(ShmemInitStruct("Backend Activity Buffer", activities_size(), &found));
   // A snapshot of the memory before a reset is of no use to anybody.
   snapshot = nullptr;
 }
@@ -197,25 +214,17 @@ void pgstat_bestart(void) {
   if (!entry) return;
   const int number = my_number;
   const bool is_new = entry->st_procpid != MyProcPid;
-  const TimestampTz now = current_timestamp();
   if (is_new) status(number).transactions_ended.store(0, std::memory_order_relaxed);
 
   PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
+  if (is_new) {
+    bgw::clear_in_place(bgw::order_part(number), sizeof(Status) - offsetof(Status, entry) - kFreeFrom);
+    if (status(number).had_activity) activity_of(number)[0] = '\0';
+    entry->st_state_start_timestamp = MyStartTimestamp;
+  }
   entry->st_procpid = MyProcPid;
   entry->st_backendType = MyBackendType;
   entry->st_proc_start_timestamp = MyStartTimestamp;
-  if (is_new) {
-    entry->st_activity_start_timestamp = 0;
-    entry->st_state_start_timestamp = now;
-    entry->st_xact_start_timestamp = 0;
-    entry->st_state = STATE_UNDEFINED;
-    entry->st_progress_command = PROGRESS_COMMAND_INVALID;
-    entry->st_progress_command_target = InvalidOid;
-    entry->st_query_id = 0;
-    memset(const_cast<SockAddr*>(&entry->st_clientaddr), 0, sizeof entry->st_clientaddr);
-    activity_of(number)[0] = activity_of(number)[activity_size - 1] = '\0';
-    appname_of(number)[0] = '\0';
-  }
   entry->st_databaseid = MyProc ? MyProc->databaseId : InvalidOid;
   entry->st_userid = MyProc ? MyProc->roleId : InvalidOid;
   entry->st_clienthostname = nullptr;
@@ -225,7 +234,7 @@ void pgstat_bestart(void) {
   entry->st_activity_raw = activity_of(number);
   PGSTAT_END_WRITE_ACTIVITY(entry);
 
-  if (application_name) pgstat_report_appname(application_name);
+  if (named_application) pgstat_report_appname(application_name);
 }
 
 void pgstat_report_activity(BackendState state, const char* cmd_str) {
@@ -237,7 +246,7 @@ void pgstat_report_activity(BackendState state, const char* cmd_str) {
     PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
     entry->st_state = STATE_DISABLED;
     entry->st_state_start_timestamp = 0;
-    entry->st_activity_raw[0] = '\0';
+    if (status(my_number).had_activity) entry->st_activity_raw[0] = '\0';
     entry->st_activity_start_timestamp = 0;
     entry->st_xact_start_timestamp = 0;
     entry->st_query_id = 0;
@@ -256,6 +265,7 @@ void pgstat_report_activity(BackendState state, const char* cmd_str) {
   entry->st_state_start_timestamp = now;
   if (state == STATE_RUNNING) entry->st_query_id = 0;
   if (cmd_str) {
+    status(my_number).had_activity = true;
     memcpy(entry->st_activity_raw, cmd_str, length);
     entry->st_activity_raw[length] = '\0';
     entry->st_activity_start_timestamp = started;
@@ -274,6 +284,7 @@ void pgstat_report_query_id(uint64 query_id, bool force) {
 }
 
 void pgstat_report_appname(const char* appname) {
+  named_application = appname[0] != '\0';
   volatile PgBackendStatus* entry = MyBEEntry;
   if (!entry) return;
   Size length = strnlen(appname, NAMEDATALEN - 1);
@@ -337,7 +348,7 @@ const char* pgstat_get_crashed_backend_activity(int pid, char* buffer, int bufle
   for (int i = 0; i < entry_count; i++) {
     if (entry_of(i).st_procpid != pid) continue;
     const char* activity = activity_of(i);
-    if (activity[0] == '\0' || !OidIsValid(entry_of(i).st_userid)) return nullptr;
+    if (!status(i).had_activity || activity[0] == '\0' || !OidIsValid(entry_of(i).st_userid)) return nullptr;
     copy_printable(buffer, activity, Min(buflen, static_cast<int>(activity_size)));
     return buffer;
   }

@@ -187,6 +187,10 @@ static bool make_printable(char** newval, void** extra, GucSource source) {
   return true;
 }
 
+static void assign_application_name(const char* newval, void* extra) {
+  pgstat_report_appname(newval);
+}
+
 // --- the table
 // ------------------------------------------------------------------------------------------------
 
@@ -572,7 +576,8 @@ config_string bgw_string_settings[] = {
              .flags = GUC_IS_NAME | GUC_REPORT | known},
      .variable = &application_name,
      .boot_val = "",
-     .check_hook = make_printable},
+     .check_hook = make_printable,
+     .assign_hook = assign_application_name},
     {.gen = {.name = "role",
              .context = PGC_USERSET,
              .group = UNGROUPED,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "port/arguments_area.hpp"
+#include "port/small_copies.hpp"
 #include "port/start_data.hpp"
 #include "utils/process_title.hpp"
 
@@ -28,6 +29,7 @@ BGW_START_DATA char one_space[] = " ";
 BGW_START_DATA char* title = nullptr;  // where the kernel looks
 BGW_START_DATA size_t title_size = 0;  // bytes there, the zero at the end included
 BGW_START_DATA size_t title_length = 0;    // what is in use
+BGW_START_DATA size_t common_length = 0;   // what all titles here begin with, once it is written
 BGW_START_DATA size_t fixed_length = 0;    // the part before the activity
 BGW_START_DATA size_t written_length = 0;  // what an earlier title may have left behind
 
@@ -54,7 +56,7 @@ size_t append(size_t at, const char* text) {
 
 void end_at(size_t length) {
   title[length] = '\0';
-  if (written_length > length) memset(title + length, '\0', written_length - length);
+  if (written_length > length) bgw::clear_in_place(title + length, written_length - length);
   title_length = written_length = length;
 }
 
@@ -72,7 +74,7 @@ void keep_title_at_hand() {
   if (!title || !show_arguments_at(title_at_hand, sizeof title_at_hand)) return;
   title = title_at_hand;
   title_size = sizeof title_at_hand;
-  written_length = 0;
+  common_length = written_length = 0;
 }
 
 }  // namespace bgw
@@ -108,9 +110,11 @@ char** save_ps_display_args(int argc, char** argv) {
 void init_ps_display(const char* fixed_part) {
   if (!title || !IsUnderPostmaster) return;
   if (!fixed_part) fixed_part = GetBackendTypeDesc(MyBackendType);
-  fixed_length = append(0, every_title);
-  if (cluster_name && cluster_name[0]) fixed_length = append(append(fixed_length, cluster_name), ": ");
-  fixed_length = append(append(fixed_length, fixed_part), one_space);
+  if (common_length == 0) {
+    common_length = append(0, every_title);
+    if (cluster_name && cluster_name[0]) common_length = append(append(common_length, cluster_name), ": ");
+  }
+  fixed_length = append(append(common_length, fixed_part), one_space);
   end_at(fixed_length);  // the first title is set whatever update_process_title says
 }
 

@@ -191,3 +191,8 @@ def test_postmaster_ends_during_a_wait(space):
         daemon.wait_exit()
 
     dynamic(space, "outlive", r"probe: waiting", stop=stop, postmaster=False, also=())
+
+
+def test_start_times(space):
+    """A worker's start time is when it started, whether its process was made then or waited as a spare."""
+    dynamic(space, "start_times")

@@ -711,6 +711,30 @@ do_says_self(const char *argument)
 		MyBgworkerEntry->bgw_main_arg == (Datum) UINT64CONST(0x0123456789abcdef));
 }
 
+/* That it started after it was asked for, and not later than it now is. */
+static void
+do_starts_after(const char *asked)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SAY("started after it was asked for: %d, before now: %d, to the second the same: %d",
+		MyStartTimestamp >= strtoll(asked, NULL, 10), MyStartTimestamp <= now,
+		timestamptz_to_time_t(MyStartTimestamp) == MyStartTime);
+}
+
+static void
+do_start_times(const char *argument)
+{
+	BackgroundWorkerHandle *handle;
+
+	ready();
+	for (int i = 0; i < 2; i++)
+	{
+		handle = must_launch(psprintf("j starts_after:%lld notify", (long long) GetCurrentTimestamp()));
+		(void) WaitForBackgroundWorkerShutdown(handle);
+	}
+}
+
 static void
 do_type_by_pid(const char *argument)
 {
@@ -952,6 +976,8 @@ static const ProbeAction actions[] = {
 	{"checks", do_checks},
 	{"strings", do_strings},
 	{"says_self", do_says_self},
+	{"starts_after", do_starts_after},
+	{"start_times", do_start_times},
 	{"type_by_pid", do_type_by_pid},
 	{"transaction", do_transaction},
 	{"survivor", do_survivor},

@@ -12,7 +12,9 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "utils/backend_progress.h"
 #include "utils/backend_status.h"
+#include "utils/guc.h"
 #include "utils/wait_event.h"
 }
 
@@ -58,6 +60,37 @@ TEST(BackendStatusTest, OthersReadWhatIsReported) {
   char buffer[100];
   EXPECT_STREQ(pgstat_get_crashed_backend_activity(child, buffer, sizeof buffer), "SELECT 1");
   EXPECT_EQ(pgstat_get_crashed_backend_activity(1, buffer, sizeof buffer), nullptr);
+}
+
+// Nothing of what an earlier process of the same slot said is a later one's.
+TEST(BackendStatusTest, ANewProcessHasSaidNothing) {
+  auto* slot = bgw_test::shared_value<int>();
+  EXPECT_TRUE(bgw_test::run_child([=] {
+                pgstat_beinit();
+                pgstat_bestart();
+                pgstat_report_appname("an application");
+                pgstat_report_activity(STATE_RUNNING, "an activity");
+                pgstat_progress_start_command(PROGRESS_COMMAND_COPY, 7);
+                MyBEEntry->st_databaseid = 8;
+                *slot = MyProc->pgprocno;
+              }).exited_with(0));
+  EXPECT_TRUE(bgw_test::run_child([=] {
+                EXPECT_EQ(MyProc->pgprocno, *slot);
+                pgstat_beinit();
+                pgstat_bestart();
+                EXPECT_STREQ(MyBEEntry->st_activity_raw, "");
+                EXPECT_STREQ(MyBEEntry->st_appname, "");
+                EXPECT_EQ(MyBEEntry->st_progress_command, PROGRESS_COMMAND_INVALID);
+                EXPECT_EQ(MyBEEntry->st_databaseid, InvalidOid);
+                EXPECT_EQ(MyBEEntry->st_state, STATE_UNDEFINED);
+                EXPECT_EQ(MyBEEntry->st_state_start_timestamp, MyStartTimestamp);
+                InitializeGUCOptions();
+                SetConfigOption("application_name", "named by a setting", PGC_USERSET, PGC_S_SESSION);
+                EXPECT_STREQ(MyBEEntry->st_appname, "named by a setting");
+                pgstat_report_activity(STATE_IDLE, nullptr);
+                EXPECT_STREQ(MyBEEntry->st_activity_raw, "");
+                if (testing::Test::HasFailure()) _exit(3);
+              }).exited_with(0));
 }
 
 TEST(BackendStatusTest, LongActivitiesAreCutBetweenCharacters) {
