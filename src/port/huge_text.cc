@@ -35,6 +35,8 @@ void* reserve(void* at, std::size_t size, int flags) noexcept {
   return got == MAP_FAILED ? nullptr : got;
 }
 
+bool in_huge_pages = false;
+
 }  // namespace
 
 bool text_into_huge_pages() noexcept {
@@ -62,7 +64,18 @@ bool text_into_huge_pages() noexcept {
     ::munmap(mapping, size + kHugePage);
   }
   if (!done && rest_size > 0) ::munmap(rest, rest_size);
+  in_huge_pages = done;
   return done;
+}
+
+void later_text_back_to_file() noexcept {
+  const ProgramPart text = program_text();
+  if (!in_huge_pages || text.size <= kHugePage) return;
+  UniqueFd program(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  if (!program) return;
+  const auto offset = text.in_file + static_cast<off_t>(kHugePage);
+  ::mmap(text.start + kHugePage, text.size - kHugePage, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, program.get(), offset);
+  ::munmap(text.start + text.size, rounded_up(text.size, kHugePage) - text.size);
 }
 
 }  // namespace bgw

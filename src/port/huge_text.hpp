@@ -13,4 +13,9 @@ namespace bgw {
 // executable, or the program is not linked on boundaries of huge pages.
 bool text_into_huge_pages() noexcept;
 
+// Where that has been done, gives back to the program's file what lies behind the first huge page. The host's own code is
+// in that one; the others, a table entry and a spare page table more for every fork, hold libpg_query and the C++ library.
+// For the ancestor of processes that do without them, and come to their pages one by one if they do not.
+void later_text_back_to_file() noexcept;
+
 }  // namespace bgw

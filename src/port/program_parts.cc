@@ -24,7 +24,8 @@ ProgramPart find(bool (*is_it)(const ElfW(Phdr)& segment)) noexcept {
           if (!wanted->is_it(segment)) continue;
           const std::uintptr_t start = object->dlpi_addr + segment.p_vaddr;
           const std::uintptr_t first_page = start / kPage * kPage;
-          wanted->found = {reinterpret_cast<char*>(first_page), rounded_up(start + segment.p_memsz - first_page, kPage)};
+          wanted->found = {reinterpret_cast<char*>(first_page), rounded_up(start + segment.p_memsz - first_page, kPage),
+                           static_cast<off_t>(segment.p_offset - (start - first_page))};
         }
         return 1;
       },

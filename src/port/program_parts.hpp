@@ -1,6 +1,8 @@
 // Where parts of the program itself lie in memory, without the libraries it has loaded.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 
 namespace bgw {
@@ -13,6 +15,7 @@ constexpr std::size_t rounded_up(std::size_t size, std::size_t unit) { return (s
 struct ProgramPart {
   char* start = nullptr;
   std::size_t size = 0;  // in bytes
+  off_t in_file = 0;     // where it begins in the program's file, in bytes
 };
 
 ProgramPart program_text() noexcept;            // the machine code

@@ -26,6 +26,7 @@
 #include "bridge/loader.hpp"
 #include "core/libpq_library.hpp"
 #include "port/clock.hpp"
+#include "port/huge_text.hpp"
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
 #include "storage/process_room.hpp"
@@ -131,7 +132,10 @@ bool Postmaster::start_fork_server(SparePool& pool) {
   if (pid == 0) {
     keep_title_at_hand();
     init_ps_display("fork server");
-    if (pool.database) load_libpq();
+    if (pool.database)
+      load_libpq();
+    else
+      later_text_back_to_file();
     install_handlers_of_workers(pool.database);
     run_fork_server(its_end.get(), {.spare = wait_for_order,
                      .ordered = carry_out,
