@@ -13,6 +13,8 @@
 #include <cstring>
 
 #include "port/fd.hpp"
+#include "port/joined_data.hpp"
+#include "port/program_parts.hpp"
 
 namespace bgw {
 
@@ -39,8 +41,6 @@ bool read_stat(std::uint64_t (&fields)[kLastField + 1]) noexcept {
   return true;
 }
 
-constexpr std::size_t kPage = 4096;
-
 // The kernel shows arguments from anonymous memory only, and the program's data is a private mapping of its file until
 // such memory takes its place. What is in the `count` pages stays.
 bool make_anonymous(char* pages, std::size_t count) noexcept {
@@ -60,7 +60,7 @@ bool show_arguments_at(char* area, std::size_t size) noexcept {
   std::uint64_t fields[kLastField + 1] = {};
   if (!read_stat(fields)) return false;
   const std::size_t before = reinterpret_cast<std::uintptr_t>(area) % kPage;
-  if (!make_anonymous(area - before, (before + size + kPage - 1) / kPage)) return false;
+  if (!in_joined_data(area) && !make_anonymous(area - before, (before + size + kPage - 1) / kPage)) return false;
   prctl_mm_map map{};
   map.start_code = fields[26];
   map.end_code = fields[27];

@@ -25,7 +25,8 @@ ProgramPart find(bool (*is_it)(const ElfW(Phdr)& segment)) noexcept {
           const std::uintptr_t start = object->dlpi_addr + segment.p_vaddr;
           const std::uintptr_t first_page = start / kPage * kPage;
           wanted->found = {reinterpret_cast<char*>(first_page), rounded_up(start + segment.p_memsz - first_page, kPage),
-                           static_cast<off_t>(segment.p_offset - (start - first_page))};
+                           static_cast<off_t>(segment.p_offset - (start - first_page)),
+                           start + segment.p_filesz - first_page};
         }
         return 1;
       },
@@ -41,6 +42,14 @@ ProgramPart program_text() noexcept {
 
 ProgramPart program_relocated_data() noexcept {
   return find([](const ElfW(Phdr)& segment) { return segment.p_type == PT_GNU_RELRO; });
+}
+
+ProgramPart program_initialised_data() noexcept {
+  const ProgramPart relocated = program_relocated_data();
+  ProgramPart data =
+      find([](const ElfW(Phdr)& segment) { return segment.p_type == PT_LOAD && (segment.p_flags & PF_W) != 0; });
+  if (data.start != relocated.start || data.size_in_file <= relocated.size) return {};
+  return {data.start + relocated.size, rounded_up(data.size_in_file - relocated.size, kPage)};
 }
 
 }  // namespace bgw

@@ -16,9 +16,12 @@ struct ProgramPart {
   char* start = nullptr;
   std::size_t size = 0;  // in bytes
   off_t in_file = 0;     // where it begins in the program's file, in bytes
+  std::size_t size_in_file = 0;  // in bytes, what is left out of the file being all zero
 };
 
 ProgramPart program_text() noexcept;            // the machine code
 ProgramPart program_relocated_data() noexcept;  // what is read-only since the pointers in it were filled in
+// The variables with initial values, behind the relocated data; with them on the last page, some others.
+ProgramPart program_initialised_data() noexcept;
 
 }  // namespace bgw

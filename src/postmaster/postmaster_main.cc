@@ -24,6 +24,7 @@
 #include "core/sample_config.hpp"
 #include "core/status_page.hpp"
 #include "port/huge_text.hpp"
+#include "port/joined_data.hpp"
 #include "port/shared_relocations.hpp"
 #include "postmaster/postmaster.hpp"
 
@@ -123,6 +124,7 @@ void become_ready(const std::string& data_directory, const std::string& control_
   // Before the first fork; without these, starts take a little longer.
   text_into_huge_pages();
   relocations_into_shared_pages();
+  join_program_data();
   process_shared_preload_libraries();
   InitializeMaxBackends();
   process_shmem_requests();

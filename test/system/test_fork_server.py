@@ -169,3 +169,23 @@ def test_no_spares(space):
     host.start()
     all_run(host)
     assert not helper(host, "fork server") and not helper(host, "spare")
+
+
+def test_what_forks_copy(space):
+    """Of the program's file a fork server has no page of its own: its variables are one mapping of plain memory, and what
+    is read-only is the file's, or one that all share. Each such page is copied for every process."""
+    host = many(space).start()
+    all_run(host)
+    own, variables = 0, []
+    with open(f"/proc/{helper(host, 'fork server')[0]}/smaps") as maps:
+        for line in maps:
+            words = line.split()
+            if not words[0].endswith(":"):
+                program = line.rstrip().endswith("/bgworkerd") or "bgworkerd relocated data" in line
+                last = words
+            elif words[0] == "Anonymous:" and program:
+                own += int(words[1])
+            elif words[0] == "Anonymous:" and words[1] != "0" and last[1] == "rw-p" and not variables:
+                variables.append(last)
+    assert own == 0
+    assert len(variables[0]) == 5, variables  # nothing is written behind its addresses: no file's name
