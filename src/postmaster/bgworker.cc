@@ -124,8 +124,6 @@ struct Entry {
 void run_entry_function(void* arg) {
   auto [worker, function] = *static_cast<Entry*>(arg);
   InitProcess();
-  pgstat_beinit();
-  pgstat_bestart();
   if (function == nullptr) {
     // That names the server itself, not a file; none of its own workers is here.
     if (strcmp(worker->bgw_library_name, "postgres") == 0)
@@ -159,6 +157,7 @@ void connect_worker(const char* dbname, const char* username, Oid dboid, Oid use
   // From here on its activity is told when it crashes, as in the server, where the entry begins with the session.
   MyProc->databaseId = MyDatabaseId;
   MyProc->roleId = GetSessionUserId();
+  pgstat_beinit();
   pgstat_bestart();
   SetProcessingMode(NormalProcessing);
 }

@@ -18,8 +18,8 @@
 #include "core/event_loop.hpp"
 #include "port/clone_sibling.hpp"
 #include "port/restartable_sequences.hpp"
-#include "port/small_copies.hpp"
 #include "port/start_data.hpp"
+#include "port/system_call.hpp"
 #include "postmaster/child.hpp"
 
 namespace bgw {
@@ -68,9 +68,13 @@ alignas(std::max_align_t) BGW_START_DATA std::byte order_text[kLargestOrder];
   ::_exit(0);
 }
 
+// The file of orders, each at its process's number times kLargestOrder.
+BGW_START_DATA int orders_fd = -1;
+
 [[noreturn]] void begin_ordered(void* place) {
+  const auto size = static_cast<long>(mains.order_size);
+  if (system_call(SYS_pread64, orders_fd, address(order_text), size, address(place)) != size) ::_exit(1);
   begin_as_child_of_fork_server();
-  copy_in_place(order_text, place, mains.order_size);
   mains.ordered(order_text);
   ::_exit(0);
 }
@@ -105,10 +109,11 @@ struct ForkServer {
   }
 
   bool make_ordered(const void* order) const noexcept {
-    void* place = mains.place(order);
-    std::memcpy(place, order, mains.order_size);
+    const std::intptr_t place = static_cast<std::intptr_t>(mains.number(order)) * static_cast<std::intptr_t>(kLargestOrder);
+    if (::pwrite(orders_fd, order, mains.order_size, place) != static_cast<ssize_t>(mains.order_size))
+      return answer(socket, {0, errno});
     int pidfd = -1;
-    pid_t pid = make(begin_ordered, place, &pidfd);
+    pid_t pid = make(begin_ordered, reinterpret_cast<void*>(place), &pidfd);
     bool sent = pid < 0 ? answer(socket, {0, errno}) : answer(socket, {pid, 0}, &pidfd, 1);
     if (pidfd >= 0) ::close(pidfd);
     return sent;
@@ -162,6 +167,9 @@ bool request(int socket, const void* bytes, std::size_t size) noexcept {
 void run_fork_server(int socket, const ForkedMains& forked, pid_t* note) {
   mains = forked;
   socket = EventLoop::make_private(socket);
+  orders_fd = ::memfd_create("orders", MFD_CLOEXEC);
+  if (orders_fd < 0) ::_exit(1);
+  orders_fd = EventLoop::make_private(orders_fd);
   *static_cast<volatile pid_t*>(note) = 0;  // the kernel will find the page there
   leave_restartable_sequences();
   std::fflush(nullptr);  // nothing is written through stdio from here on

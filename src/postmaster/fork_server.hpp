@@ -20,7 +20,7 @@
 //  6. Memory that forks copy is written by a fork server before it is at work and not after: what it writes is on a stack
 //     that they do not copy, in shared memory, or the kernel's. Otherwise each such page would be copied twice for
 //     every process: for the server when it writes, and for the process when that does. So an order waits for its
-//     process in shared memory: in the room of the process's slot, which nobody else has.
+//     process in a file without a name, at a place of the process's own, and is read from there like from a pipe.
 #pragma once
 
 #include <sys/types.h>
@@ -65,7 +65,7 @@ struct ForkedMains {
   void (*spare)(int order_fd, void* order);  // waits for its order on the pipe, and has kLargestOrder bytes for it
   void (*ordered)(void* order);              // begins; the order stays where it is for the process's life
   void (*raised)();                          // comes instead of the rest of either (bridge/entry.hpp)
-  void* (*place)(const void* order);         // of this order in shared memory, until its process has begun
+  int (*number)(const void* order);          // of the process that it is for, from 0 on: no two living ones have the same
   std::size_t order_size;                    // in bytes, more than an int and at most kLargestOrder
 };
 inline constexpr std::size_t kLargestOrder = 640;

@@ -29,7 +29,6 @@
 #include "port/huge_text.hpp"
 #include "postmaster/fork_server.hpp"
 #include "postmaster/postmaster.hpp"
-#include "storage/process_room.hpp"
 #include "utils/guc_internal.hpp"
 #include "utils/process_title.hpp"
 
@@ -61,7 +60,7 @@ struct Order {
   BackgroundWorker worker;
 };
 // Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
-static_assert(sizeof(Order) <= std::min<size_t>({4096, kLargestOrder, kOrderSize}));
+static_assert(sizeof(Order) <= std::min<size_t>(4096, kLargestOrder));
 
 Order order_for(const BackgroundWorker& worker) {
   void* entry = bgw_find_preloaded_function(worker.bgw_library_name, worker.bgw_function_name);
@@ -75,7 +74,7 @@ void carry_out(void* text) {
   run_background_worker(&order->worker, order->entry);
 }
 
-void* place_of(const void* order) { return order_part(static_cast<const Order*>(order)->slot - 1); }
+int number_of(const void* order) { return static_cast<const Order*>(order)->slot - 1; }
 
 void wait_for_order(int order_fd, void* order) {
   init_ps_display("spare");
@@ -140,7 +139,7 @@ bool Postmaster::start_fork_server(SparePool& pool) {
     run_fork_server(its_end.get(), {.spare = wait_for_order,
                      .ordered = carry_out,
                      .raised = end_worker_by_error,
-                     .place = place_of,
+                     .number = number_of,
                      .order_size = sizeof(Order)},
                     note->address());
   }

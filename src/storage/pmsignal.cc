@@ -4,15 +4,16 @@
 // Protocol:
 //  1. A reason's flag is set by a child and cleared by the postmaster, which looks after SIGUSR1. Any byte in
 //     shared memory may be garbage: the postmaster acts on "not zero" and nothing more.
-//  2. Slots are handed out by the postmaster from a list in its own memory. The state in shared memory goes
-//     unused -> assigned (postmaster, before fork) -> active (child, once it has a PGPROC) -> assigned (child,
-//     as the last thing of an orderly exit) -> unused (postmaster, after the wait). Found active by the
-//     postmaster, the child has left without cleaning up.
+//  2. Slots are handed out by the postmaster from a list in its own memory. A child is active from when its PGPROC has its
+//     pid (InitProcess) to when it has given that back, the last thing of an orderly exit that others can see. Found
+//     active by the postmaster after the wait, it has left without cleaning up. (The server keeps a state of its
+//     own for that; here it would be one more page of shared memory that every process comes to.)
 //  3. The kernel sends each child SIGPWR when the postmaster ends. The handler raises the flag, ends the sleep
 //     that is going on (latch.cc) and winds up a timer whose SIGKILL makes sure that no child stays on.
 #include "port/start_data.hpp"
 #include "port/system_call.hpp"
 #include "storage/pmsignal_internal.hpp"
+#include "storage/proc_internal.hpp"
 #include "storage/process_room.hpp"
 
 #include <sys/prctl.h>
@@ -36,8 +37,6 @@ extern "C" {
 
 namespace {
 
-enum ChildState : sig_atomic_t { child_unused, child_assigned, child_active, child_walsender };
-
 constexpr long milliseconds_to_live_on = 500;
 
 }  // namespace
@@ -60,10 +59,6 @@ int slot_count = 0;
 // One slot for each PGPROC: a child's slot number is the number of its PGPROC plus one.
 int wanted_slot_count() {
   return MaxBackends + NUM_AUXILIARY_PROCS;
-}
-
-volatile sig_atomic_t& child_state(int slot) {
-  return bgw::process_room(slot - 1).child_state;
 }
 
 void postmaster_death_handler(SIGNAL_ARGS) {
@@ -155,38 +150,25 @@ int AssignPostmasterChildSlot(void) {
     return 0;
   }
   int slot = free_slots[--free_slot_count];
-  child_state(slot) = child_assigned;
+  PGSemaphoreReset(&bgw::process_room(slot - 1).semaphore);  // few processes come to theirs: it is done for them
   return slot;
 }
 
 bool ReleasePostmasterChildSlot(int slot) {
   Assert(!IsUnderPostmaster);
   Assert(slot > 0 && slot <= slot_count);
-  bool left_in_order = child_state(slot) == child_assigned;
-  child_state(slot) = child_unused;
   free_slots[free_slot_count++] = slot;
-  return left_in_order;
+  return bgw::give_back_for(slot - 1);
 }
 
 bool IsPostmasterChildWalSender(int slot) {
-  Assert(slot > 0 && slot <= slot_count);
-  return child_state(slot) == child_walsender;
+  return false;  // there are none
 }
 
-void MarkPostmasterChildActive(void) {
-  Assert(MyPMChildSlot > 0);
-  child_state(MyPMChildSlot) = child_active;
-}
-
-void MarkPostmasterChildInactive(void) {
-  Assert(MyPMChildSlot > 0);
-  child_state(MyPMChildSlot) = child_assigned;
-}
-
-void MarkPostmasterChildWalSender(void) {
-  Assert(MyPMChildSlot > 0);
-  child_state(MyPMChildSlot) = child_walsender;
-}
+// A child is marked by its PGPROC.
+void MarkPostmasterChildActive(void) {}
+void MarkPostmasterChildInactive(void) {}
+void MarkPostmasterChildWalSender(void) {}
 
 // An orphan is given to another parent at once, so the parent's number tells.
 bool PostmasterIsAliveInternal(void) {

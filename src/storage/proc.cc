@@ -2,12 +2,16 @@
 //
 // Protocol: a child uses the PGPROC whose number is its slot's (MyPMChildSlot) minus one; the postmaster gives
 // each slot to one living child at a time, so taking a PGPROC needs no lock. `pid` is written last on the way
-// up and first on the way down, so who finds a process by number finds a whole PGPROC. The latch outlives its
-// owner: a late SetLatch() finds an unowned latch and does no harm.
+// up and first on the way down, so who finds a process by number finds a whole PGPROC; that it is 0 tells the postmaster
+// that an exit was an orderly one (pmsignal.cc). The latch outlives its owner: a late SetLatch() finds an unowned latch and
+// does no harm; one that a child killed in its last steps still owns is made anew with the next.
 #include <unistd.h>
+
+#include <utility>
 
 #include "port/start_data.hpp"
 #include "storage/ipc_parts.hpp"
+#include "storage/proc_internal.hpp"
 
 extern "C" {
 #include "postgres.h"
@@ -46,9 +50,6 @@ void give_back_process(int code, Datum arg) {
   proc->backendId = InvalidBackendId;
   proc->databaseId = InvalidOid;
   proc->roleId = InvalidOid;
-
-  // From here on the exit counts as an orderly one.
-  MarkPostmasterChildInactive();
 }
 
 // The server's processes come with one callback of its storage manager's on this list; modules can count on the
@@ -56,6 +57,14 @@ void give_back_process(int code, Datum arg) {
 void nothing_at_exit(int code, Datum arg) {}
 
 }  // namespace
+
+namespace bgw {
+
+bool give_back_for(int number) noexcept {
+  return std::exchange(processes[number].pid, 0) == 0;
+}
+
+}  // namespace bgw
 
 extern "C" {
 
@@ -123,7 +132,6 @@ void InitProcess(void) {
     elog(PANIC, "no PGPROC for child slot %d", MyPMChildSlot);
 
   MyProc = &processes[MyPMChildSlot - 1];
-  if (IsUnderPostmaster) MarkPostmasterChildActive();
 
   PGPROC* proc = MyProc;
   SHMQueueElemInit(&proc->links);
@@ -144,7 +152,6 @@ void InitProcess(void) {
   proc->waitProcLock = nullptr;
   proc->wait_event_info = 0;
 
-  PGSemaphoreReset(proc->sem);
   // A child that was killed between a crash and the reset leaves its latch owned; the slot is ours now.
   InitSharedLatch(&proc->procLatch);
   OwnLatch(&proc->procLatch);

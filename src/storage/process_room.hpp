@@ -1,9 +1,7 @@
 // What the host keeps in shared memory for each process beside its PGPROC: a room per child slot, in which the parts of
-// several files lie side by side. A new process writes to all of them at once; each page it comes to costs it a page
-// fault, and each 2 MB of addresses a page table.
+// several files lie side by side. A process that comes to one comes to others soon; each page it comes to costs it a page
+// fault, and each 2 MB of addresses a page table. A process that only begins, and waits, comes to none.
 #pragma once
-
-#include <csignal>
 
 extern "C" {
 #include "postgres.h"
@@ -18,23 +16,15 @@ struct PGSemaphoreData {
 namespace bgw {
 
 struct alignas(PG_CACHE_LINE_SIZE) ProcessRoom {
-  volatile sig_atomic_t child_state;  // storage/pmsignal.cc
-  PGSemaphoreData semaphore;          // storage/pg_sema.cc
+  PGSemaphoreData semaphore;  // storage/pg_sema.cc
   // utils/backend_status.cc has what follows.
 };
-
-// What a new process is told where it is made of a fork server, in bytes at most.
-inline constexpr Size kOrderSize = 640;
 
 // Makes as many as there are PGPROCs, each followed by its part for the status, all zero; `process_rooms_size` is the
 // shared memory that takes, in bytes.
 Size process_rooms_size();
 void make_process_rooms();
 Size status_part_size();  // in bytes; utils/backend_status.cc knows
-
-// Where the process that will be number `number` finds its order when it begins; kOrderSize bytes. Afterwards its
-// entry is there, which nobody reads before it says so.
-void* order_part(int number) noexcept;  // utils/backend_status.cc
 
 int process_room_count() noexcept;
 

@@ -2,11 +2,10 @@
 //
 // One entry per PGPROC, in its room (storage/process_room.hpp), written by its owner only, under the protocol of the header: the
 // change count is odd while the entry is being changed, and a reader whose copy saw it odd or moving copies
-// again. The texts of activities are elsewhere, for a new process has none and many never have one: neither does such a
-// process come to a page of them, nor is there such a page. The postmaster, which must not trust what it finds there,
-// computes the place of a dead child's activity itself and copies printable characters only.
+// again. A worker without a session has none, as in the server, before it reports an activity. The texts of activities are
+// elsewhere, for many processes never have one: then there is no such page either. The postmaster, which must not trust
+// what it finds there, computes the place of a dead child's activity itself and copies printable characters only.
 #include "port/clock.hpp"
-#include "port/small_copies.hpp"
 #include "port/start_data.hpp"
 
 #include <atomic>
@@ -35,17 +34,13 @@ namespace {
 // In the room of each PGPROC. A string's last byte is always 0.
 struct alignas(PG_CACHE_LINE_SIZE) Status {
   // A line of its own: its owner writes it at every transaction's end. By the process that has the entry; set
-  // to 0 by the next one.
+  // to 0 when that leaves.
   std::atomic<std::uint64_t> transactions_ended;
   bool had_activity;  // since shared memory was made, any of the processes here
   alignas(PG_CACHE_LINE_SIZE) PgBackendStatus entry;
   char appname[NAMEDATALEN];
 };
 BGW_START_DATA int my_number = -1;  // of the room that has MyBEEntry
-
-// Of an entry without an owner, the bytes from here on to the end of the room are free: what is before is the change count
-// and the pid, 0, by which readers know it.
-constexpr Size kFreeFrom = offsetof(PgBackendStatus, st_proc_start_timestamp);
 
 // An activity for each entry, of `activity_size` bytes, the last of them always 0; all zero as long as `had_activity` is false.
 BGW_START_DATA char* activities = nullptr;
@@ -86,6 +81,7 @@ Size activities_size() {
 void leave_entry(int code, Datum arg) {
   volatile PgBackendStatus* entry = MyBEEntry;
   MyBEEntry = nullptr;
+  status(my_number).transactions_ended.store(0, std::memory_order_relaxed);
   PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
   entry->st_procpid = 0;
   PGSTAT_END_WRITE_ACTIVITY(entry);
@@ -151,10 +147,8 @@ void copy_printable(char* to, const char* from, int size) {
 namespace bgw {
 
 Size status_part_size() {
-  return Max(sizeof(Status), offsetof(Status, entry) + kFreeFrom + kOrderSize);
+  return sizeof(Status);
 }
-
-void* order_part(int number) noexcept { return reinterpret_cast<char*>(&entry_of(number)) + kFreeFrom; }
 
 void count_transaction() noexcept {
   if (!MyBEEntry) return;
@@ -214,11 +208,12 @@ void pgstat_bestart(void) {
   if (!entry) return;
   const int number = my_number;
   const bool is_new = entry->st_procpid != MyProcPid;
-  if (is_new) status(number).transactions_ended.store(0, std::memory_order_relaxed);
 
   PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
   if (is_new) {
-    bgw::clear_in_place(bgw::order_part(number), sizeof(Status) - offsetof(Status, entry) - kFreeFrom);
+    constexpr Size kept = offsetof(PgBackendStatus, st_proc_start_timestamp);  // the change count, and what is written below
+    memset(reinterpret_cast<char*>(&entry_of(number)) + kept, 0, sizeof(PgBackendStatus) - kept);
+    appname_of(number)[0] = '\0';
     if (status(number).had_activity) activity_of(number)[0] = '\0';
     entry->st_state_start_timestamp = MyStartTimestamp;
   }
@@ -238,6 +233,10 @@ void pgstat_bestart(void) {
 }
 
 void pgstat_report_activity(BackendState state, const char* cmd_str) {
+  if (!MyBEEntry && !proc_exit_inprogress) {
+    pgstat_beinit();
+    pgstat_bestart();
+  }
   volatile PgBackendStatus* entry = MyBEEntry;
   if (!entry) return;
 
