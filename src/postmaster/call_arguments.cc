@@ -92,15 +92,6 @@ Oid* member(Family* family, Part part) {
   }
 }
 
-const TypeInfo* usable_type(Oid type) {
-  const TypeInfo* info = learn_type(type);
-  if (info == nullptr || !info->constructible)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("values of type %s are not available outside the server",
-                           info ? format_type_be(type) : psprintf("with OID %u", type))));
-  return info;
-}
-
 Oid named_type(const CallArgument* argument, int32* typmod) {
   Oid type;
   parseTypeString(argument->type_name, &type, typmod, true);
@@ -356,6 +347,15 @@ PassedArgument collect(const Item* items, int count) {
 }
 
 }  // namespace
+
+const TypeInfo* usable_type(Oid type) {
+  const TypeInfo* info = learn_type(type);
+  if (info == nullptr || !info->constructible)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("values of type %s are not available outside the server",
+                           info ? format_type_be(type) : psprintf("with OID %u", type))));
+  return info;
+}
 
 PassedArguments read_call_arguments(const CallDeclaration* declared, const CallArgument* given, int count) {
   PassedArguments passed = {};

@@ -3,6 +3,7 @@
 // palloc'd in the current memory context and everything may raise. Include after postgres.h.
 #pragma once
 
+#include "bridge/type_io.hpp"
 #include "postmaster/call_declaration.hpp"
 
 namespace bgw {
@@ -24,5 +25,8 @@ struct PassedArguments {
 // `declared` may be nullptr: then literals have the type that they look like. Raises the server's error when
 // the arguments of polymorphic parameters do not agree.
 PassedArguments read_call_arguments(const CallDeclaration* declared, const CallArgument* given, int count);
+
+// A type whose values can be built in this process; raises ERROR 0A000, naming it, for any other.
+const TypeInfo* usable_type(Oid type);
 
 }  // namespace bgw

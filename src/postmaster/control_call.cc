@@ -124,15 +124,6 @@ void connect_if_wanted() {
   pgstat_bestart();
 }
 
-const TypeInfo* usable_type(Oid type) {
-  const TypeInfo* info = learn_type(type);
-  if (info == nullptr || !info->constructible)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("values of type %s are not available outside the server",
-                           info ? format_type_be(type) : psprintf("with OID %u", type))));
-  return info;
-}
-
 // --- what is called
 // ---------------------------------------------------------------------------------------------
 
