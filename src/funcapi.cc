@@ -2,8 +2,8 @@
 // declared to be, and the two ways of returning a set.
 //
 // A function is called in this process through `bgworkerctl call` or by module code itself. What it returns is
-// known from its call expression (FmgrInfo.fn_expr) and from ReturnSetInfo.expectedDesc; no catalog is read.
-// All of it is C style.
+// known from its call expression (FmgrInfo.fn_expr) and from ReturnSetInfo.expectedDesc; of the catalogs only
+// the columns of a named row type are read. All of it is C style.
 extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"
@@ -40,6 +40,8 @@ TypeFuncClass class_of(Oid type) {
   switch (get_typtype(type)) {
     case TYPTYPE_COMPOSITE:
       return TYPEFUNC_COMPOSITE;
+    case TYPTYPE_DOMAIN:
+      return get_typtype(getBaseType(type)) == TYPTYPE_COMPOSITE ? TYPEFUNC_COMPOSITE_DOMAIN : TYPEFUNC_SCALAR;
     case TYPTYPE_PSEUDO:
       return TYPEFUNC_OTHER;
     default:
@@ -58,7 +60,8 @@ TypeFuncClass result_type(Node* expr, TupleDesc expected, Oid* type, TupleDesc* 
     if (desc) *desc = expected;
     return TYPEFUNC_COMPOSITE;
   }
-  if (type_class == TYPEFUNC_COMPOSITE) return TYPEFUNC_RECORD;  // its columns are in the upstream's catalog
+  if (type_class != TYPEFUNC_COMPOSITE && type_class != TYPEFUNC_COMPOSITE_DOMAIN) return type_class;
+  if (desc) *desc = lookup_rowtype_tupdesc_copy(getBaseType(declared), -1);
   return type_class;
 }
 

@@ -245,8 +245,8 @@ bool equalTupleDescs(TupleDesc tupdesc1, TupleDesc tupdesc2) {
 }
 
 uint32 hashTupleDesc(TupleDesc tupdesc) {
-  uint32 hash = hash_combine(hash_bytes_uint32(static_cast<uint32>(tupdesc->natts)),
-                             hash_bytes_uint32(tupdesc->tdtypeid));
+  uint32 hash = hash_combine(0, hash_bytes_uint32(static_cast<uint32>(tupdesc->natts)));
+  hash = hash_combine(hash, hash_bytes_uint32(tupdesc->tdtypeid));
   for (int i = 0; i < tupdesc->natts; i++)
     hash = hash_combine(hash, hash_bytes_uint32(TupleDescAttr(tupdesc, i)->atttypid));
   return hash;

@@ -367,7 +367,9 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
   if (s->closes_cursor) {
     spi_forget_cursors(s->cursor_name);
   } else if (s->cursor_name && GetPortalByName(s->cursor_name) == nullptr) {
-    CreatePortal(s->cursor_name, true, true)->sourceText = MemoryContextStrdup(TopTransactionContext, s->text);
+    Portal portal = CreatePortal(s->cursor_name, true, true);
+    portal->status = PORTAL_READY;
+    portal->sourceText = MemoryContextStrdup(TopTransactionContext, s->text);
   }
   return take_rows(s, rows);
 }

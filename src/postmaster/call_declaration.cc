@@ -1,6 +1,6 @@
 // Reading what a call is about: arguments and results as they are written on the command line, and functions as
 // the upstream's catalog declares them. C style throughout.
-#include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 
 #include <cctype>
 #include <cstring>
@@ -142,38 +142,27 @@ int read_oids(const char* text, Oid* oids, int room) {
   return count;
 }
 
-// The columns of a composite result: those of a table or type, or the function's OUT arguments.
-TupleDesc look_up_columns(Oid function, Oid relation) {
+// The columns of a result that is declared by the function's OUT arguments; nullptr if it has none.
+TupleDesc look_up_columns(Oid function) {
   char key[16];
-  snprintf(key, sizeof key, "%u", OidIsValid(relation) ? relation : function);
+  snprintf(key, sizeof key, "%u", function);
   const char* value = key;
   const Oid type = OIDOID;
   const RowSet* rows = bgw_session_lookup(
-      OidIsValid(relation)
-          ? "SELECT attname, atttypid, atttypmod FROM pg_catalog.pg_attribute "
-            "WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-          : "SELECT coalesce(nullif(p.proargnames[i], ''), 'column' || i), p.proallargtypes[i], -1 "
-            "FROM pg_catalog.pg_proc p, pg_catalog.generate_subscripts(p.proallargtypes, 1) i "
-            "WHERE p.oid = $1 AND p.proargmodes[i] IN ('o', 'b', 't') ORDER BY i",
+      "SELECT coalesce(nullif(p.proargnames[i], ''), 'column' || i), p.proallargtypes[i] "
+      "FROM pg_catalog.pg_proc p, pg_catalog.generate_subscripts(p.proallargtypes, 1) i "
+      "WHERE p.oid = $1 AND p.proargmodes[i] IN ('o', 'b', 't') ORDER BY i",
       1, &type, &value);
   const int count = rows->rows();
   if (count == 0) return nullptr;
   auto* columns = static_cast<Column*>(palloc(sizeof(Column) * static_cast<Size>(count)));
-  for (int i = 0; i < count; i++)
-    columns[i] = {pstrdup(rows->value(i, 0)), oid_of(rows, i, 1),
-                  static_cast<int32>(strtol(rows->value(i, 2), nullptr, 10))};
-  // Types that are not built in are described as the text that such values are here.
-  for (int i = 0; i < count; i++)
-    if (find_type(columns[i].type) == nullptr)
-      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                      errmsg("column \"%s\" of the result has a type that is not available outside the server",
-                             columns[i].name)));
+  for (int i = 0; i < count; i++) columns[i] = {pstrdup(rows->value(i, 0)), oid_of(rows, i, 1), -1};
   return row_of(columns, count);
 }
 
 constexpr const char* declarations_query =
     "SELECT p.oid, p.proname, p.proargtypes, p.pronargdefaults, p.proretset, p.proisstrict, p.prorettype, "
-    "p.provariadic, t.typtype, t.typrelid, pg_catalog.pg_get_function_identity_arguments(p.oid) "
+    "p.provariadic, t.typtype, pg_catalog.pg_get_function_identity_arguments(p.oid) "
     "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
     "JOIN pg_catalog.pg_type t ON t.oid = p.prorettype "
     "WHERE l.lanname = 'c' AND p.prosrc = $1 "
@@ -182,26 +171,49 @@ constexpr const char* declarations_query =
 
 // Whether the declared function takes the arguments: by their number, and by the types of those that have one.
 bool takes(const CallDeclaration* declared, int defaults, int nargs, const CallArgument* args) {
-  if (declared->variadic_any) {
-    if (nargs < declared->nargs - 1) return false;
-  } else if (nargs > declared->nargs || nargs < declared->nargs - defaults) {
+  const bool given_variadic = nargs > 0 && args[nargs - 1].variadic;
+  const bool collects = declared->variadic && !given_variadic && nargs >= declared->nargs;
+  if (given_variadic) {
+    if (!(declared->variadic || declared->variadic_any) || nargs != declared->nargs) return false;
+  } else if (declared->variadic_any) {
+    if (nargs < declared->nargs) return false;
+  } else if (!collects && (nargs > declared->nargs || nargs < declared->nargs - defaults)) {
     return false;
   }
-  for (int i = 0; i < nargs && i < declared->nargs; i++) {
-    if (args[i].type_name == nullptr || is_polymorphic(declared->argtypes[i])) continue;
+  for (int i = 0; i < nargs; i++) {
+    Oid wanted = declared->argtypes[Min(i, declared->nargs - 1)];
+    if (args[i].type_name == nullptr || is_polymorphic(wanted)) continue;
+    if (collects && i >= declared->nargs - 1) wanted = get_element_type(wanted);
     Oid type;
     int32 typmod;
     parseTypeString(args[i].type_name, &type, &typmod, true);
-    if (type != declared->argtypes[i]) return false;
+    if (type != wanted) return false;
   }
   return true;
+}
+
+// A default value as SQL; nullptr if there is none.
+const char* default_argument_expression(Oid function, int number) {
+  char key[16], index[16];
+  snprintf(key, sizeof key, "%u", function);
+  snprintf(index, sizeof index, "%d", number + 1);
+  const Oid types[] = {OIDOID, INT4OID};
+  const char* values[] = {key, index};
+  return bgw_catalog_text("a default value", "SELECT pg_catalog.pg_get_function_arg_default($1, $2)", 2, types,
+                          values);
 }
 
 }  // namespace
 
 CallArgument read_call_argument(const char* written) {
-  CallArgument argument = {written, nullptr, written};
+  CallArgument argument = {written, nullptr, written, false};
   if (written == nullptr) return argument;
+  constexpr char keyword[] = "variadic ";
+  if (pg_strncasecmp(written, keyword, sizeof keyword - 1) == 0) {
+    argument = read_call_argument(written + sizeof keyword - 1);
+    argument.variadic = true;
+    return argument;
+  }
   if (pg_strncasecmp(written, "null", 4) == 0 && (written[4] == '\0' || strncmp(written + 4, "::", 2) == 0)) {
     argument.text = nullptr;
     if (written[4] != '\0') argument.type_name = written + 6;
@@ -276,7 +288,7 @@ CallDeclaration* look_up_declaration(const char* module, const char* function, i
   initStringInfo(&candidates);
   bool unique = true;
   for (int row = 0; row < rows->rows(); row++) {
-    appendStringInfo(&candidates, "%s%s(%s)", row > 0 ? ", " : "", rows->value(row, 1), rows->value(row, 10));
+    appendStringInfo(&candidates, "%s%s(%s)", row > 0 ? ", " : "", rows->value(row, 1), rows->value(row, 9));
     auto* declared = static_cast<CallDeclaration*>(palloc0(sizeof(CallDeclaration)));
     declared->argtypes = static_cast<Oid*>(palloc0(sizeof(Oid) * FUNC_MAX_ARGS));
     declared->function = oid_of(rows, row, 0);
@@ -288,7 +300,6 @@ CallDeclaration* look_up_declaration(const char* module, const char* function, i
     declared->variadic_any = variadic == ANYOID;
     declared->variadic = OidIsValid(variadic) && !declared->variadic_any;
     declared->result = {true, truth_of(rows, row, 4), oid_of(rows, row, 6), -1, nullptr};
-    declared->defaults_from = declared->variadic_any ? declared->nargs : Min(nargs, declared->nargs);
     if (!takes(declared, defaults, nargs, args)) continue;
     if (found != nullptr) unique = false;
     found = declared;
@@ -308,30 +319,25 @@ CallDeclaration* look_up_declaration(const char* module, const char* function, i
                     errhint("Give the arguments with their types, as TYPE:VALUE.")));
 
   CallResult* result = &found->result;
-  if (is_polymorphic(result->type))
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("the result type %s of function \"%s\" depends on its arguments",
-                           format_type_be(result->type), function),
-                    errhint("Give the type with --returns.")));
-  const Oid relation = oid_of(rows, found_row, 9);
-  if (result->type == RECORDOID || rows->value(found_row, 8)[0] == TYPTYPE_COMPOSITE) {
-    result->row = look_up_columns(found->function, relation);
-    result->type = RECORDOID;
-  }
+  if (result->type == RECORDOID)
+    result->row = look_up_columns(found->function);
+  else if (rows->value(found_row, 8)[0] == TYPTYPE_COMPOSITE)
+    result->row = learn_row_columns(result->type);
   return found;
 }
 
 char* default_argument_text(Oid function, int number) {
-  char key[16], index[16];
-  snprintf(key, sizeof key, "%u", function);
-  snprintf(index, sizeof index, "%d", number + 1);
-  const Oid types[] = {OIDOID, INT4OID};
-  const char* values[] = {key, index};
-  char* expression = bgw_catalog_text(
-      "a default value", "SELECT pg_catalog.pg_get_function_arg_default($1, $2)", 2, types, values);
+  const char* expression = default_argument_expression(function, number);
   if (expression == nullptr) return nullptr;
   return bgw_catalog_text("a default value", psprintf("SELECT (%s)::pg_catalog.text", expression), 0, nullptr,
                           nullptr);
+}
+
+Oid default_argument_type(Oid function, int number) {
+  return bgw_catalog_oid("a default value's type",
+                         psprintf("SELECT pg_catalog.pg_typeof(%s)::pg_catalog.oid",
+                                  default_argument_expression(function, number)),
+                         0, nullptr, nullptr);
 }
 
 }  // namespace bgw

@@ -11,7 +11,7 @@ namespace bgw {
 struct CallResult {
   bool known;     // false: the result cannot be looked at
   bool set;       // SETOF, TABLE
-  Oid type;       // RECORDOID with columns, VOIDOID, or a scalar
+  Oid type;       // RECORDOID, a named row type, VOIDOID, or a scalar
   int32 typmod;   // of a scalar
   TupleDesc row;  // of a composite result whose columns are known
 };
@@ -21,9 +21,11 @@ struct CallArgument {
   const char* written;    // nullptr: NULL
   const char* type_name;  // nullptr: a bare literal
   const char* text;       // nullptr: NULL
+  bool variadic;          // "VARIADIC " stood before it: an array for the VARIADIC parameter
 };
 
-// "TYPE:VALUE" (the type begins with a letter or a quote), "NULL", "NULL::TYPE", or a bare literal.
+// "TYPE:VALUE" (the type begins with a letter or a quote), "NULL", "NULL::TYPE", or a bare literal; before any
+// of them may stand "VARIADIC ".
 CallArgument read_call_argument(const char* written);
 
 // The type that a bare literal has by itself: that of the SQL constant, bool for true and false, else text.
@@ -36,9 +38,8 @@ CallResult read_call_result(const char* written);
 struct CallDeclaration {
   Oid function;
   const char* name;
-  int nargs;          // the declared ones that a call has
-  Oid* argtypes;      // of `nargs`
-  int defaults_from;  // arguments from this one on take their default; `nargs` if none does
+  int nargs;      // the declared ones that a call has
+  Oid* argtypes;  // of `nargs`
   bool strict;
   bool variadic;      // the last argument is an array that VARIADIC collects
   bool variadic_any;  // VARIADIC "any": any number of arguments of any types follow
@@ -52,5 +53,8 @@ CallDeclaration* look_up_declaration(const char* module, const char* function, i
 
 // A default value's text, as the upstream computes it for argument `number` (from 0); nullptr: NULL.
 char* default_argument_text(Oid function, int number);
+
+// The type of a default value as it is written, for an argument that is declared polymorphic.
+Oid default_argument_type(Oid function, int number);
 
 }  // namespace bgw

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "bridge/critical.hpp"
-#include "bridge/type_io.hpp"
+#include "bridge/user_types.hpp"
 #include "core/conninfo.hpp"
 #include "postmaster/control_connection.hpp"
 
@@ -25,7 +25,6 @@ extern "C" {
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "parser/parse_type.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
@@ -36,7 +35,7 @@ extern "C" {
 #include "utils/typcache.h"
 }
 #include "bridge/worker_session.hpp"
-#include "postmaster/call_declaration.hpp"
+#include "postmaster/call_arguments.hpp"
 #include "postmaster/upstream.hpp"
 #include "utils/tuplestore_internal.hpp"
 
@@ -44,18 +43,10 @@ namespace bgw {
 
 namespace {
 
-struct Argument {
-  Oid type;
-  int32 typmod;
-  Datum value;
-  bool isnull;
-};
-
 struct Call {
   const char* module;
   const char* function;
-  int nargs;
-  Argument* args;
+  PassedArguments passed;
   CallDeclaration* declared;  // nullptr: not declared anywhere we know
   bool strict;
   CallResult result;
@@ -133,68 +124,6 @@ void connect_if_wanted() {
   pgstat_bestart();
 }
 
-// --- arguments
-// ------------------------------------------------------------------------------------------------
-
-const TypeInfo* usable_type(Oid type) {
-  const TypeInfo* info = find_type(type);
-  if (info == nullptr || !info->constructible)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("values of type %s are not available outside the server",
-                           info ? format_type_be(type) : psprintf("with OID %u", type))));
-  return info;
-}
-
-Oid named_type(const CallArgument* argument, int32* typmod) {
-  Oid type;
-  parseTypeString(argument->type_name, &type, typmod, true);
-  if (!OidIsValid(type))
-    ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type \"%s\" does not exist", argument->type_name),
-             errdetail("An argument that begins with a letter and has a colon is read as TYPE:VALUE."),
-             errhint("To pass it as it is, write text:%s", argument->written)));
-  return type;
-}
-
-void read_value(Argument* to, const char* text) {
-  to->isnull = text == nullptr;
-  const TypeInfo* type = usable_type(to->type);
-  if (text == nullptr) return;
-  if (to->typmod < 0) {
-    type_from_text(type, InvalidOid, -1, text, strlen(text), &to->value);
-    return;
-  }
-  // Values of the upstream come with their modifier applied; this one does not.
-  Oid input, parameter;
-  getTypeInputInfo(to->type, &input, &parameter);
-  to->value = OidInputFunctionCall(input, const_cast<char*>(text), parameter, to->typmod);
-}
-
-void read_arguments(Call* call, const CallArgument* given, int count) {
-  const CallDeclaration* declared = call->declared;
-  call->nargs = declared != nullptr && !declared->variadic_any ? declared->nargs : count;
-  call->args = static_cast<Argument*>(palloc0(sizeof(Argument) * static_cast<Size>(call->nargs + 1)));
-  for (int i = 0; i < call->nargs; i++) {
-    Argument* argument = &call->args[i];
-    argument->typmod = -1;
-    if (i >= count) {
-      argument->type = declared->argtypes[i];
-      read_value(argument, default_argument_text(declared->function, i));
-      continue;
-    }
-    const Oid wanted = declared != nullptr && i < declared->nargs ? declared->argtypes[i] : InvalidOid;
-    const bool by_declaration =
-        OidIsValid(wanted) && find_type(wanted) != nullptr && find_type(wanted)->typtype != TYPTYPE_PSEUDO;
-    if (given[i].type_name != nullptr)
-      argument->type = named_type(&given[i], &argument->typmod);
-    else if (by_declaration || wanted == CSTRINGOID)
-      argument->type = wanted;
-    else
-      argument->type = given[i].text != nullptr ? guess_literal_type(given[i].text) : TEXTOID;
-    read_value(argument, given[i].text);
-  }
-}
-
 // --- what is called
 // ---------------------------------------------------------------------------------------------
 
@@ -208,21 +137,20 @@ void describe_call(Call* call) {
 
   if (bgw_have_session()) call->declared = look_up_declaration(call->module, call->function, count, given);
   call->strict = control_flag("strict") || (call->declared != nullptr && call->declared->strict);
-  call->result = {};
-  if (const char* returns = control_text("returns"))
-    call->result = read_call_result(returns);
-  else if (call->declared != nullptr)
-    call->result = call->declared->result;
-  read_arguments(call, given, count);
+  call->passed = read_call_arguments(call->declared, given, count);
+  call->result = call->passed.result;
+  if (const char* returns = control_text("returns")) call->result = read_call_result(returns);
+  if (call->result.row == nullptr && call->result.known && get_typtype(call->result.type) == TYPTYPE_COMPOSITE)
+    call->result.row = learn_row_columns(call->result.type);
 }
 
 // What the parser would know of the call.
 FuncExpr* call_expression(const Call* call) {
   List* args = NIL;
   Oid collation = InvalidOid;
-  for (int i = 0; i < call->nargs; i++) {
-    const Argument* argument = &call->args[i];
-    const TypeInfo* type = find_type(argument->type);
+  for (int i = 0; i < call->passed.count; i++) {
+    const PassedArgument* argument = &call->passed.args[i];
+    const TypeInfo* type = usable_type(argument->type);
     if (OidIsValid(type->typcollation)) collation = DEFAULT_COLLATION_OID;
     args = lappend(args, makeConst(argument->type, argument->typmod, type->typcollation, type->typlen,
                                    argument->value, argument->isnull, type->typbyval));
@@ -232,7 +160,7 @@ FuncExpr* call_expression(const Call* call) {
       makeFuncExpr(call->declared ? call->declared->function : InvalidOid, result, args,
                    OidIsValid(result) ? get_typcollation(result) : InvalidOid, collation, COERCE_EXPLICIT_CALL);
   expression->funcretset = call->result.set;
-  expression->funcvariadic = call->declared != nullptr && call->declared->variadic;
+  expression->funcvariadic = call->passed.variadic;
   return expression;
 }
 
@@ -240,7 +168,7 @@ void prepare_call(Call* call, PGFunction function) {
   FuncExpr* expression = call_expression(call);
   call->flinfo.fn_addr = function;
   call->flinfo.fn_oid = expression->funcid;
-  call->flinfo.fn_nargs = static_cast<short>(call->nargs);
+  call->flinfo.fn_nargs = static_cast<short>(call->passed.count);
   call->flinfo.fn_strict = call->strict;
   call->flinfo.fn_retset = call->result.set;
   call->flinfo.fn_stats = TRACK_FUNC_ALL;
@@ -252,7 +180,7 @@ void prepare_call(Call* call, PGFunction function) {
   info->econtext = CreateStandaloneExprContext();
   info->allowedModes = SFRM_ValuePerCall | SFRM_Materialize | SFRM_Materialize_Preferred;
   if (call->result.row != nullptr)
-    info->expectedDesc = BlessTupleDesc(call->result.row);
+    info->expectedDesc = BlessTupleDesc(CreateTupleDescCopy(call->result.row));
   else if (call->result.known && call->result.type != RECORDOID && call->result.type != VOIDOID) {
     // A set of scalars is a set of rows of one column.
     info->expectedDesc = CreateTemplateTupleDesc(1);
@@ -262,18 +190,18 @@ void prepare_call(Call* call, PGFunction function) {
 
   // Room for more arguments than are passed: a function that reads one too many finds NULL.
   call->fcinfo = static_cast<FunctionCallInfo>(palloc0(SizeForFunctionCallInfo(FUNC_MAX_ARGS)));
-  InitFunctionCallInfoData(*call->fcinfo, &call->flinfo, static_cast<short>(call->nargs),
+  InitFunctionCallInfoData(*call->fcinfo, &call->flinfo, static_cast<short>(call->passed.count),
                            expression->inputcollid, nullptr, reinterpret_cast<fmNodePtr>(info));
   for (int i = 0; i < FUNC_MAX_ARGS; i++) {
-    call->fcinfo->args[i].value = i < call->nargs ? call->args[i].value : 0;
-    call->fcinfo->args[i].isnull = i >= call->nargs || call->args[i].isnull;
+    call->fcinfo->args[i].value = i < call->passed.count ? call->passed.args[i].value : 0;
+    call->fcinfo->args[i].isnull = i >= call->passed.count || call->passed.args[i].isnull;
   }
 }
 
 bool null_for_strict(const Call* call) {
   if (!call->strict) return false;
-  for (int i = 0; i < call->nargs; i++)
-    if (call->args[i].isnull) return true;
+  for (int i = 0; i < call->passed.count; i++)
+    if (call->passed.args[i].isnull) return true;
   return false;
 }
 
@@ -283,13 +211,13 @@ bool null_for_strict(const Call* call) {
 void name_columns(Answer* answer, TupleDesc desc) {
   if (answer->columns != 0 || desc == nullptr) return;
   MemoryContext caller = MemoryContextSwitchTo(answer->context);
-  answer->columns = desc->natts;
   answer->names = static_cast<ColumnName*>(palloc(sizeof(ColumnName) * static_cast<Size>(desc->natts + 1)));
   for (int i = 0; i < desc->natts; i++) {
     const FormData_pg_attribute* att = TupleDescAttr(desc, i);
+    if (att->attisdropped) continue;
     usable_type(att->atttypid);
-    answer->names[i] = {pstrdup(NameStr(att->attname)),
-                        format_type_with_typemod(att->atttypid, att->atttypmod)};
+    answer->names[answer->columns++] = {pstrdup(NameStr(att->attname)),
+                                        format_type_with_typemod(att->atttypid, att->atttypmod)};
   }
   MemoryContextSwitchTo(caller);
 }
@@ -300,9 +228,13 @@ void send_tuple(Answer* answer, HeapTuple tuple, TupleDesc desc) {
   auto* nulls = static_cast<bool*>(palloc(count * sizeof(bool) + 1));
   auto* texts = static_cast<char**>(palloc0(count * sizeof(char*) + 1));
   heap_deform_tuple(tuple, desc, values, nulls);
-  for (Size i = 0; i < count; i++)
-    if (!nulls[i]) texts[i] = type_to_text(usable_type(TupleDescAttr(desc, i)->atttypid), values[i]);
-  send_row(texts, desc->natts);
+  int shown = 0;
+  for (Size i = 0; i < count; i++) {
+    const FormData_pg_attribute* att = TupleDescAttr(desc, i);
+    if (att->attisdropped) continue;
+    texts[shown++] = nulls[i] ? nullptr : type_to_text(usable_type(att->atttypid), values[i]);
+  }
+  send_row(texts, shown);
   answer->rows++;
   CHECK_FOR_INTERRUPTS();
 }
@@ -323,6 +255,7 @@ void check_row_type(TupleDesc returned, TupleDesc expected) {
                               "Returned row contains %d attributes, but query expects %d.",
                               static_cast<unsigned long>(returned->natts), returned->natts, expected->natts)));
   for (int i = 0; i < expected->natts; i++) {
+    if (TupleDescAttr(expected, i)->attisdropped) continue;
     const Oid got = TupleDescAttr(returned, i)->atttypid;
     const Oid wanted = TupleDescAttr(expected, i)->atttypid;
     if (got != wanted)
@@ -337,7 +270,7 @@ void check_row_type(TupleDesc returned, TupleDesc expected) {
 void send_value(Call* call, Answer* answer, Datum value, bool isnull) {
   if (!call->result.known || call->result.type == VOIDOID) return;
   TupleDesc expected = call->info.expectedDesc;
-  if (call->result.type != RECORDOID) {
+  if (call->result.type != RECORDOID && call->result.row == nullptr) {
     name_columns(answer, expected);
     const char* text = isnull ? nullptr : type_to_text(usable_type(call->result.type), value);
     send_row(&text, 1);
@@ -347,7 +280,7 @@ void send_value(Call* call, Answer* answer, Datum value, bool isnull) {
   }
   if (isnull) {
     name_columns(answer, expected);
-    send_nulls(answer, expected ? expected->natts : 1);
+    send_nulls(answer, expected ? answer->columns : 1);
     return;
   }
   HeapTupleHeader header = DatumGetHeapTupleHeader(value);

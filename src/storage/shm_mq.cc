@@ -23,7 +23,8 @@
 //     detaching.
 //
 // Bytes that a sender who dies had not published are lost with it; the receiver sees a queue without a sender.
-// For ordinary code; each handle is one process's.
+// A process that has attached to both ends may use one handle for them: its private positions are then those of
+// the end that it last used. For ordinary code; each handle is one process's.
 #include "bridge/critical.hpp"
 
 #include <algorithm>
@@ -61,6 +62,7 @@ struct shm_mq_handle {
   BackgroundWorkerHandle* worker;  // the other side, if the caller knows it
   MemoryContext context;
   bool other_is_attached;
+  bool sending;           // which end the positions are of
   uint64 position;        // private: the sender has written, the receiver has read up to here
   uint64 published;       // the value of our public position
   uint64 other_position;  // what we last saw of the other's
@@ -109,6 +111,23 @@ void publish_consumed(shm_mq_handle* mqh) {
 
 bool a_quarter_is_unpublished(const shm_mq_handle* mqh) {
   return mqh->position - mqh->published > mqh->queue->ring_size / 4;
+}
+
+// Makes the positions those of one end.
+void use_end(shm_mq_handle* mqh, bool sending) {
+  shm_mq* mq = mqh->queue;
+  mqh->sending = sending;
+  mqh->position = mqh->published = load(sending ? mq->written : mq->consumed);
+  mqh->other_position = load(sending ? mq->consumed : mq->written);
+  mqh->place = static_cast<Size>(mqh->position % mq->ring_size);
+}
+
+void change_end(shm_mq_handle* mqh, bool sending) {
+  if (mqh->sending)
+    publish_written(mqh);
+  else
+    publish_consumed(mqh);
+  use_end(mqh, sending);
 }
 
 void advance(shm_mq_handle* mqh, Size bytes) {
@@ -349,9 +368,7 @@ shm_mq_handle* shm_mq_attach(shm_mq* mq, dsm_segment* seg, BackgroundWorkerHandl
   mqh->seg = seg;
   mqh->worker = handle;
   mqh->context = CurrentMemoryContext;
-  mqh->position = mqh->published = load(sending ? mq->written : mq->consumed);
-  mqh->other_position = load(sending ? mq->consumed : mq->written);
-  mqh->place = static_cast<Size>(mqh->position % mq->ring_size);
+  use_end(mqh, sending);
   if (seg) bgw::on_dsm_detach_whole(seg, detach_callback, PointerGetDatum(mq));
   return mqh;
 }
@@ -362,7 +379,7 @@ void shm_mq_set_handle(shm_mq_handle* mqh, BackgroundWorkerHandle* handle) {
 }
 
 void shm_mq_detach(shm_mq_handle* mqh) {
-  if (load_process(mqh->queue->sender) == MyProc) publish_written(mqh);
+  if (mqh->sending) publish_written(mqh);
   detach_queue(mqh->queue);
   if (mqh->seg) cancel_on_dsm_detach(mqh->seg, detach_callback, PointerGetDatum(mqh->queue));
   if (mqh->buffer) pfree(mqh->buffer);
@@ -388,6 +405,7 @@ shm_mq_result shm_mq_send(shm_mq_handle* mqh, Size nbytes, const void* data, boo
 shm_mq_result shm_mq_sendv(shm_mq_handle* mqh, shm_mq_iovec* iov, int iovcnt, bool nowait, bool force_flush) {
   shm_mq* mq = mqh->queue;
   Assert(load_process(mq->sender) == MyProc);
+  if (!mqh->sending) change_end(mqh, true);
   Size length = 0;
   for (int i = 0; i < iovcnt; i++) length += iov[i].len;
   if (length > MaxAllocSize)
@@ -425,6 +443,7 @@ shm_mq_result shm_mq_sendv(shm_mq_handle* mqh, shm_mq_iovec* iov, int iovcnt, bo
 shm_mq_result shm_mq_receive(shm_mq_handle* mqh, Size* nbytesp, void** datap, bool nowait) {
   shm_mq* mq = mqh->queue;
   Assert(load_process(mq->receiver) == MyProc);
+  if (mqh->sending) change_end(mqh, false);
   shm_mq_result result;
   if (!mqh->other_is_attached) {
     result = await_sender(mqh, nowait);

@@ -9,6 +9,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 }
 
@@ -20,8 +21,21 @@ const bgw::TypeInfo* must_find(Oid typid) {
   return type;
 }
 
+// Some types that are no arrays have an element type too, for subscripts such as those of name:
+// pg_type.typelem.
 Oid io_param(const bgw::TypeInfo* type) {
-  return OidIsValid(type->typelem) ? type->typelem : type->oid;
+  switch (type->oid) {
+    case NAMEOID:
+      return CHAROID;
+    case POINTOID:
+    case LINEOID:
+      return FLOAT8OID;
+    case LSEGOID:
+    case BOXOID:
+      return POINTOID;
+    default:
+      return OidIsValid(type->typelem) ? type->typelem : type->oid;
+  }
 }
 
 }  // namespace
@@ -176,7 +190,7 @@ void getTypeBinaryInputInfo(Oid type, Oid* typReceive, Oid* typIOParam) {
   const bgw::TypeInfo* info = must_find(type);
   if (!OidIsValid(info->typreceive))
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                    errmsg("no binary input function available for type %s", info->name)));
+                    errmsg("no binary input function available for type %s", format_type_be(type))));
   *typReceive = info->typreceive;
   *typIOParam = io_param(info);
 }
@@ -185,7 +199,7 @@ void getTypeBinaryOutputInfo(Oid type, Oid* typSend, bool* typIsVarlena) {
   const bgw::TypeInfo* info = must_find(type);
   if (!OidIsValid(info->typsend))
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                    errmsg("no binary output function available for type %s", info->name)));
+                    errmsg("no binary output function available for type %s", format_type_be(type))));
   *typSend = info->typsend;
   *typIsVarlena = !info->typbyval && info->typlen == -1;
 }

@@ -37,6 +37,19 @@ void unlink_portal(Portal portal) {
   }
 }
 
+// What the portal's maker wants done when it ends, once.
+void call_cleanup(Portal portal) {
+  if (portal->cleanup == nullptr) return;
+  portal->cleanup(portal);
+  portal->cleanup = nullptr;
+}
+
+// Its transaction is aborted: it cannot be run any more.
+void fail(Portal portal) {
+  if (portal->status != PORTAL_DONE) portal->status = PORTAL_FAILED;
+  call_cleanup(portal);
+}
+
 // Drops every portal for which `gone` holds.
 template <class Test>
 void drop_portals(const Test& gone, bool forget_owner) {
@@ -45,6 +58,7 @@ void drop_portals(const Test& gone, bool forget_owner) {
     for (PortalEntry* entry = portals; entry != nullptr; entry = entry->next) {
       if (!gone(&entry->portal)) continue;
       entry->portal.portalPinned = false;
+      if (entry->portal.status == PORTAL_ACTIVE) entry->portal.status = PORTAL_FAILED;
       if (forget_owner) entry->portal.resowner = nullptr;  // released with its parent
       PortalDrop(&entry->portal, true);
       again = true;
@@ -139,19 +153,25 @@ void MarkPortalActive(Portal portal) {
 
 void MarkPortalDone(Portal portal) {
   portal->status = PORTAL_DONE;
+  call_cleanup(portal);
 }
 void MarkPortalFailed(Portal portal) {
   portal->status = PORTAL_FAILED;
+  call_cleanup(portal);
 }
 
 void PortalDrop(Portal portal, bool isTopCommit) {
   if (portal->portalPinned)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_CURSOR_STATE), errmsg("cannot drop pinned portal \"%s\"", portal->name)));
-  if (portal->status == PORTAL_ACTIVE && !isTopCommit && portal->cleanup == nullptr &&
-      portal->queryDesc != nullptr)
+  if (portal->status == PORTAL_ACTIVE)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_CURSOR_STATE), errmsg("cannot drop active portal \"%s\"", portal->name)));
+  // Its maker may still hold on to it.
+  if (portal->status == PORTAL_NEW || portal->status == PORTAL_DEFINED)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_CURSOR_STATE),
+                    errmsg("cannot drop portal \"%s\" while it is being set up", portal->name)));
+  call_cleanup(portal);
   unlink_portal(portal);
   if (portal->resowner != nullptr) {
     ResourceOwnerRelease(portal->resowner, RESOURCE_RELEASE_BEFORE_LOCKS, true, false);
@@ -204,8 +224,7 @@ bool PreCommit_Portals(bool isPrepare) {
 
 void AtAbort_Portals(void) {
   for (PortalEntry* entry = portals; entry != nullptr; entry = entry->next) {
-    if (entry->portal.status == PORTAL_ACTIVE || entry->portal.status == PORTAL_READY)
-      entry->portal.status = PORTAL_FAILED;
+    fail(&entry->portal);
     entry->portal.resowner = nullptr;
     entry->portal.portalSnapshot = nullptr;
   }
@@ -240,7 +259,7 @@ void AtSubAbort_Portals(SubTransactionId mySubid, SubTransactionId parentSubid, 
       if (portal->activeSubid == mySubid) portal->activeSubid = parentSubid;
       continue;
     }
-    if (portal->status == PORTAL_READY || portal->status == PORTAL_ACTIVE) portal->status = PORTAL_FAILED;
+    fail(portal);
     portal->resowner = nullptr;
     portal->portalSnapshot = nullptr;
   }

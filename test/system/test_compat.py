@@ -112,3 +112,35 @@ def test_entry_by_hand(space):
     host = space.host(upstream=space.postgres("upstream").start()).start()
     host.control("launch", "compat_hello", "bgworker_compat_main", check=False)
     host.log.wait_for("FATAL:  bgworker_compat_main was started without a function to call")
+
+
+def test_calls(space):
+    """What has changed its name, its arguments or its time since is called in its old form, with the same outcome; only
+    tables and the pool of file descriptors are not there in the host."""
+    seen = []
+    for daemon in both(space, "probe_compat_calls"):
+        daemon.start()
+        daemon.log.wait_for(r"LOG:  all done")
+        daemon.log.wait_for(r"by oid\] (LOG:  no more|ERROR: )")
+        seen.append(daemon.log.of("by name"))
+        tables = daemon.log.of("by oid")
+        assert tables[0] == ("LOG", "connected to 1")
+        if len(seen) == 1:
+            assert tables[1] == ("LOG", 'path: "PG_VERSION", 3 bytes')
+            assert set(tables[2:-1]) == {("LOG", "database 1: template1"), ("LOG", "database 4: template0"),
+                                         ("LOG", "database 5: postgres")}
+        else:
+            assert tables[1:3] == [("LOG", 'path: function "PathNameOpenFilePerm" is not available outside the server'),
+                                   ("ERROR", 'function "table_open" is not available outside the server')]
+        # A wait that says nothing of the postmaster's death ends with it.
+        pid = int(daemon.log.wait_for(r"^\[(\d+)\|waits\] LOG:  waiting").group(1))
+        os.kill(daemon.pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), what="the worker's end")
+        daemon.wait_exit()
+    assert seen[0] == seen[1]
+    for line in ['argument "from the postmaster"', 'locks: 1 1, 1 apart, "probe_compat_calls.so (LWLockAssign)"',
+                 "a third lock: no more LWLocks available", 'named tranche: 1 0 "probe_compat_calls"',
+                 'own tranche: "probe_compat_calls of its own"', "table of contents: 1 1", 'it is "hello", 6 bytes',
+                 'it is "two parts", 10 bytes', "own latch: 1", "file: mode 600, 5 bytes", "not there: -1", "user: postgres",
+                 "row: 5", "with OIDs: tuples have no OIDs"]:
+        assert ("LOG", line) in seen[0], (line, seen[0])

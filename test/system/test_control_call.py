@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from harness import DEADLINE, alive, wait_until
+from harness import BINDIR, DEADLINE, alive, wait_until
 from test_samples import worker_spi
 
 # C function, SQL declaration, and calls: the arguments as SQL writes them and as the command line does.
@@ -65,6 +65,135 @@ def test_same_as_in_a_server(space):
             done = call(host, "-A", "--session", "probe_call", f"probe_call_{name}", *arguments)
             assert done.stdout.strip() == expected, (name, declaration, sql)
         upstream.sql("DROP FUNCTION f")
+
+
+# What the functions below are declared with.
+TYPES = """
+    CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+    CREATE DOMAIN small AS int4 CHECK (VALUE < 10);
+    CREATE TYPE pair AS (n int4, what text);
+    CREATE TABLE item (id int8, gone int4, name varchar(5), at timestamptz, feel mood);
+    ALTER TABLE item DROP COLUMN gone;
+    CREATE TYPE float8range_ AS RANGE (subtype = float8, multirange_type_name = float8multi_);
+"""
+
+# As CALLS, of functions whose result or arguments the call itself decides, and of types of the database.
+CALLS_OF_ANY_TYPE = [
+    ("describe", "(anyelement) RETURNS text", [("1", ["1"]), ("'x'::text", ["text:x"]), ("NULL::date", ["NULL::date"]),
+                                              ("'ok'::mood", ["mood:ok"]), ("5::small", ["small:5"]),
+                                              ("'{1}'::int4[]", ["int4[]:{1}"]), ("ROW(1, 'x')::pair", ["pair:(1,x)"])]),
+    ("describe", "(anyelement, anyarray) RETURNS text", [("1, '{1,2}'", ["1", "{1,2}"]), ("NULL, '{a}'::text[]", ["NULL", "text[]:{a}"]),
+                                                        ("1.5, NULL", ["1.5", "NULL"])]),
+    ("describe", "(anycompatible, anycompatible, int8) RETURNS text", [("1, 2.5, 3", ["1", "2.5", "3"]),
+                                                                      ("1::int2, 5000000000, 3", ["int2:1", "5000000000", "3"])]),
+    ("describe", "(anycompatible, VARIADIC anycompatiblearray) RETURNS text", [("1, 2.5, 3", ["1", "2.5", "3"])]),
+    ("describe", "(int4, VARIADIC text[]) RETURNS text", [("1, 'a', 'b'", ["1", "a", "b"]), ("1, VARIADIC '{a}'", ["1", "VARIADIC {a}"]),
+                                                         ("1, NULL", ["1", "NULL"])]),
+    ("describe", "(VARIADIC \"any\") RETURNS text", [("1, 'a'::text", ["1", "a"]), ("VARIADIC '{1,2}'::int4[]", ["VARIADIC int4[]:{1,2}"])]),
+    ("describe", "(anyrange) RETURNS text", [("'[1,3)'::int4range", ["int4range:[1,3)"])]),
+    ("describe", "(anyenum, anynonarray) RETURNS text", [("'ok'::mood, 'sad'", ["mood:ok", "sad"])]),
+    ("first", "(anyelement) RETURNS anyelement", [("42", ["42"]), ("1.50", ["1.50"]), ("'x'::text", ["x"]), ("true", ["true"]),
+                                                 ("NULL::int8", ["NULL::int8"]), ("'2024-02-29'::date", ["date:2024-02-29"]),
+                                                 ("'happy'::mood", ["mood:happy"]), ("7::small", ["small:7"]),
+                                                 ("ROW(1, 'x y')::pair", ['pair:(1,"x y")'])]),
+    ("first", "(anyarray) RETURNS anyarray", [("'{1,NULL}'::int8[]", ["int8[]:{1,NULL}"]), ("'{ok,sad}'::mood[]", ["mood[]:{ok,sad}"])]),
+    ("first", "(anycompatible, anycompatible) RETURNS anycompatible", [("1, 2.5", ["1", "2.5"]), ("1, 5000000000", ["1", "5000000000"]),
+                                                                      ("NULL::int4, 2", ["NULL::int4", "2"]),
+                                                                      ("1, 1e3::float8", ["1", "float8:1e3"])]),
+    ("first", "(anyrange, anyelement) RETURNS anyrange", [("'[1,3)'::int4range, 5", ["int4range:[1,3)", "5"]),
+                                                         ("'[1,3)'::float8range_, 5::float8", ["float8range_:[1,3)", "float8:5"])]),
+    ("first", "(anymultirange) RETURNS anymultirange", [("'{[1,3),[5,6)}'::int4multirange", ["int4multirange:{[1,3),[5,6)}"])]),
+    ("array", "(anyelement, anyelement) RETURNS anyarray", [("1, 2", ["1", "2"]), ("'a'::text, NULL", ["a", "NULL"]),
+                                                           ("'ok'::mood, 'sad'", ["mood:ok", "sad"]),
+                                                           ("ROW(1, 'a')::pair, NULL", ["pair:(1,a)", "NULL"]),
+                                                           ("'2024-01-01'::date, '2024-01-02'", ["date:2024-01-01", "2024-01-02"])]),
+    ("array", "(anycompatible, anycompatible) RETURNS anycompatiblearray", [("1, 2.5", ["1", "2.5"])]),
+    ("element", "(anyarray) RETURNS anyelement", [("'{7,8}'::int4[]", ["int4[]:{7,8}"]), ("'{a,b}'::text[]", ["text[]:{a,b}"]),
+                                                 ("'{NULL}'::numeric[]", ["numeric[]:{NULL}"]), ("NULL::date[]", ["NULL::date[]"])]),
+    ("element", "(VARIADIC int4[]) RETURNS int4", [("5", ["5"]), ("5, 6, 7", ["5", "6", "7"]), ("NULL, 6", ["NULL", "6"]),
+                                                  ("VARIADIC '{9,8}'", ["VARIADIC {9,8}"])]),
+    ("element", "(int4, int4, VARIADIC anyarray) RETURNS anyelement", [("1, 2, 3, 4", ["1", "2", "3", "4"])]),
+    ("element", "(text, VARIADIC anyarray) RETURNS anyelement", [("'x', 1.5, 2.5", ["x", "1.5", "2.5"]),
+                                                               ("'x', VARIADIC '{a,b}'::text[]", ["x", "VARIADIC text[]:{a,b}"])]),
+    ("unnest", "(anyarray) RETURNS SETOF anyelement", [("'{1,2,NULL}'::int4[]", ["int4[]:{1,2,NULL}"]), ("'{}'::text[]", ["text[]:{}"]),
+                                                      ("'{sad,happy}'::mood[]", ["mood[]:{sad,happy}"]),
+                                                      ("ARRAY[ROW(1,'x')::pair]", ['pair[]:{"(1,x)"}'])]),
+    ("unnest", "(anyarray) RETURNS SETOF anyelement STRICT", [("NULL::int4[]", ["NULL::int4[]"])]),
+    ("rows", "(anyelement, anyarray) RETURNS TABLE(a anyelement, b anyarray)", [("1, '{1,2}'", ["1", "{1,2}"]),
+                                                                               ("'x'::text, '{y,NULL}'", ["x", "{y,NULL}"])]),
+    ("rows", "(INOUT a anyelement, INOUT b text, OUT c anyarray) RETURNS SETOF record", [("1, 'x'", ["1", "x"])]),
+    ("rows", "(int4, text) RETURNS SETOF pair", [("1, 'x'", ["1", "x"]), ("NULL, 'y'", ["NULL", "y"])]),
+    ("rows_expected", "(int4, text) RETURNS SETOF pair", [("1, 'x'", ["1", "x"])]),
+    ("rows_expected", "(a mood, b small) RETURNS TABLE(feel mood, s small)", [("'ok', 3", ["ok", "3"])]),
+    ("values", "(INOUT n int4, INOUT e anyelement) RETURNS SETOF record", [("3, 'x'::text", ["3", "x"]), ("0, 1", ["0", "1"])]),
+    ("values", "(int4, text) RETURNS SETOF pair", [("5, 'x'", ["5", "x"]), ("NULL, 'x'", ["NULL", "x"])]),
+    ("values", "(int4, text) RETURNS SETOF pair STRICT", [("NULL, 'x'", ["NULL", "x"]), ("1, 'x'", ["1", "x"])]),
+    ("make_row", "(int4, text) RETURNS pair", [("1, 'x'", ["1", "x"]), ("1, NULL", ["1", "NULL"]), ("NULL, 'x'", ["NULL", "x"])]),
+    ("make_row", "(int4, text) RETURNS pair STRICT", [("1, NULL", ["1", "NULL"])]),
+    ("make_row", "(INOUT a anyelement, OUT b anyarray)", [("'x'::text", ["x"])]),
+    ("make_row", "(INOUT a mood, INOUT b int4range)", [("'sad', '[1,5]'", ["sad", "[1,5]"])]),
+    ("look_at_row", "(pair) RETURNS text STRICT", [("'(1,x)'", ["(1,x)"]), ("'(,\"a b\")'", ['(,"a b")']), ("NULL", ["NULL"])]),
+    ("look_at_row", "(item) RETURNS text STRICT", [("'(5,abc,\"2024-01-01 00:00:00+00\",happy)'",
+                                                   ['(5,abc,"2024-01-01 00:00:00+00",happy)'])]),
+    ("look_at_row", "(anyelement) RETURNS text STRICT", [("ROW(3,'y')::pair", ["pair:(3,y)"])]),
+    ("same", "(small) RETURNS small", [("3", ["3"]), ("NULL", ["NULL"])]),
+    ("same", "(mood) RETURNS mood", [("'ok'", ["ok"])]),
+    ("same", "(item) RETURNS item", [("'(5,abc,,)'", ["(5,abc,,)"]), ("NULL", ["NULL"])]),
+    ("same", "(pair[]) RETURNS pair[]", [("ARRAY[ROW(1,'x')::pair, NULL]", ['{"(1,x)",NULL}'])]),
+    ("describe", "(anyelement, anyelement DEFAULT 7::int8, VARIADIC int4[] DEFAULT '{1}') RETURNS text",
+     [("5000000000", ["5000000000"])]),
+]
+
+
+def test_calls_decide_the_types(space):
+    """Polymorphic, variadic and row functions, and those on the database's own types: values, notices of what the call
+    is, and rows are the server's."""
+    upstream = space.postgres("upstream").start()
+    upstream.sql(TYPES)
+    host = start_host(space, upstream)
+    wrong = []
+    for name, declaration, calls in CALLS_OF_ANY_TYPE:
+        function = f"probe_call_{name}"
+        selects = [word for sql, _ in calls for word in ("-c", f"SELECT * FROM {function}({sql})")]
+        psql = space.run([f"{BINDIR}/psql", "-X", "-q", "-A", "-t", "-d", upstream.conninfo(),
+                          "-c", f"CREATE FUNCTION {function} {declaration} LANGUAGE C AS 'probe_call', '{function}'",
+                          *selects], check=False)
+        done = [call(host, "-A", "--session", "probe_call", function, *arguments, check=False) for _, arguments in calls]
+        stdout, stderr = "".join(one.stdout for one in done), "".join(one.stderr for one in done)
+        if (stdout, stderr) != (psql.stdout, psql.stderr):
+            wrong.append((name, declaration, psql.stdout + psql.stderr, stdout + stderr))
+        upstream.sql(f"DROP FUNCTION {function}")
+    for one in wrong:
+        print("\n  ".join(one))
+    assert not wrong
+
+
+TYPES_THAT_DO_NOT_FIT = [
+    ("(anyelement, anyelement)", ["1", "true"], 'arguments declared "anyelement" are not all alike\nDETAIL:  integer versus boolean'),
+    ("(anyarray)", ["1"], "argument declared anyarray is not an array type but type integer"),
+    ("(anyarray, anyelement)", ["int4[]:{1}", "text:x"],
+     "argument declared anyarray is not consistent with argument declared anyelement\nDETAIL:  integer\\[\\] versus text"),
+    ("(anyrange)", ["1"], "argument declared anyrange is not a range type but type integer"),
+    ("(anyenum)", ["1"], "type matched to anyenum is not an enum type: integer"),
+    ("(anynonarray)", ["int4[]:{}"], "type matched to anynonarray is an array type: integer\\[\\]"),
+    ("(anyelement)", ["NULL"], "could not determine polymorphic type because input has type unknown\nHINT:  .*NULL::TYPE"),
+    ("(anycompatible, anycompatible)", ["1", "true"], "ARRAY types integer and boolean cannot be matched"),
+    ("(VARIADIC int4[])", [], "does not take these arguments"),
+    ("(VARIADIC int4[])", ["1", "x"], 'invalid input syntax for type integer: "x"'),
+    ("(int4)", ["VARIADIC 1"], "does not take these arguments"),
+]
+
+
+def test_types_that_do_not_fit(space):
+    """What the server's parser would refuse is refused here, in its words."""
+    upstream = space.postgres("upstream").start()
+    host = start_host(space, upstream)
+    for declaration, arguments, expected in TYPES_THAT_DO_NOT_FIT:
+        upstream.sql(f"CREATE FUNCTION f{declaration} RETURNS text LANGUAGE C AS 'probe_call', 'probe_call_describe'")
+        done = call(host, "--session", "probe_call", "probe_call_describe", *arguments, check=False)
+        upstream.sql("DROP FUNCTION f")
+        assert (done.returncode, done.stdout) == (1, ""), (declaration, arguments)
+        assert re.search(expected, done.stderr), (declaration, arguments, done.stderr)
 
 
 def test_same_without_a_database(space):

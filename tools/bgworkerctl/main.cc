@@ -344,7 +344,8 @@ void add_worker_commands(Command command, Options& options) {
   call->add_option(
       "ARGS", options.args,
       "arguments: TYPE:VALUE, NULL, NULL::TYPE, or a literal whose type is the declared one, or else "
-      "int4, int8, numeric or bool as it looks, or text");
+      "int4, int8, numeric or bool as it looks, or text; 'VARIADIC ARRAY' as the last one, for a VARIADIC "
+      "parameter");
   call->add_option(
       "--returns", options.returns,
       "type of the result: void, TYPE, 'SETOF TYPE', 'TABLE(NAME TYPE, ...)', 'RECORD(NAME TYPE, ...)'");

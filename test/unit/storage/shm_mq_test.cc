@@ -66,6 +66,41 @@ std::string message(std::uint64_t seed, int i) {
   return text;
 }
 
+// A process at both ends, with one handle for the two: sends until nothing fits, takes some out, and again.
+TEST_F(ShmMqTest, OneHandleForBothEnds) {
+  shm_mq* mq = new_queue(320);
+  EXPECT_TRUE(bgw_test::run_child([=] {
+                shm_mq_set_receiver(mq, MyProc);
+                shm_mq_handle* mqh = as_sender(mq);
+                std::mt19937 random(20010203);
+                std::vector<std::string> under_way;
+                int sent = 0, received = 0;
+                while (received < 2000) {
+                  for (unsigned some = random() % 4; some > 0; some--) {
+                    // With its length a message takes 32 bytes at most, and the last one received is still in
+                    // the ring.
+                    if (under_way.size() == 320 / 32 - 1) break;
+                    const std::string message(random() % 25, static_cast<char>('a' + sent % 26));
+                    const bool flush = random() % 2 == 0;
+                    MUST(shm_mq_send(mqh, message.size(), message.data(), true, flush) == SHM_MQ_SUCCESS);
+                    under_way.push_back(message);
+                    sent++;
+                  }
+                  for (unsigned some = random() % 4; some > 0; some--) {
+                    Size size;
+                    void* data;
+                    const shm_mq_result result = shm_mq_receive(mqh, &size, &data, true);
+                    MUST(result == (under_way.empty() ? SHM_MQ_WOULD_BLOCK : SHM_MQ_SUCCESS));
+                    if (under_way.empty()) continue;
+                    MUST(std::string(static_cast<char*>(data), size) == under_way.front());
+                    under_way.erase(under_way.begin());
+                    received++;
+                  }
+                }
+                shm_mq_detach(mqh);
+              }).exited_with(0));
+}
+
 }  // namespace
 
 TEST_F(ShmMqTest, StreamsArriveWhole) {
