@@ -3,11 +3,10 @@ that when it is told to, and leaves everything else alone."""
 
 import os
 import re
-import subprocess
 
 import pytest
 
-from harness import BINDIR, SLOW, unprivileged, wait_until
+from harness import SLOW, wait_until
 
 SETTINGS = {"index_rebuilder.interval": "1s", "index_rebuilder.min_age": "0"}
 WHERE = pytest.mark.parametrize("where", ["server", "host"])
@@ -60,30 +59,31 @@ class Place:
     def sql(self, text, database="postgres"):
         return self.server.sql(text, database)
 
-    def psql_file(self, text, check=True):
-        """Statements one by one, each in a transaction of its own."""
-        return self.space.run([f"{BINDIR}/psql", "-X", "-A", "-t", "-q", "-d", self.server.conninfo(),
-                               *sum((["-c", line] for line in text), [])], check=check)
+    def one_by_one(self, *statements):
+        """In one session, each in a transaction of its own."""
+        with self.server.session() as session:
+            for statement in statements:
+                session.sql(statement)
 
     def failed_build(self, index, table, unique=True):
         """A CREATE UNIQUE INDEX CONCURRENTLY that fails on duplicates, for real."""
-        result = self.psql_file([f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {table}"], check=False)
-        assert "could not create unique index" in result.stderr, result.stderr
+        with pytest.raises(AssertionError, match="could not create unique index"):
+            self.sql(f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {table}")
         assert self.valid(index) == "f"
 
     def cancelled_reindex(self, index, table):
         """A REINDEX INDEX CONCURRENTLY that is cancelled while it waits for an older transaction."""
         with self.transaction(f"INSERT INTO {table} SELECT FROM {table} WHERE false"):
-            result = self.psql_file(["SET lock_timeout = '100ms'", f"REINDEX INDEX CONCURRENTLY {index}"], check=False)
-            assert "canceling statement due to lock timeout" in result.stderr, result.stderr
+            with pytest.raises(AssertionError, match="canceling statement due to lock timeout"):
+                self.one_by_one("SET lock_timeout = '100ms'", f"REINDEX INDEX CONCURRENTLY {index}")
 
     def interrupted(self, statement, table, state):
         """Runs a statement with CONCURRENTLY that has to wait for one open transaction after another, and cancels it when
         the query `state` answers t."""
         where = f"FROM pg_stat_activity WHERE query = '{statement}' AND wait_event_type = 'Lock'"
         old = self.transaction(f"INSERT INTO {table} SELECT FROM {table} WHERE false").__enter__()
-        process = subprocess.Popen([f"{BINDIR}/psql", "-X", "-d", self.server.conninfo(), "-c", statement], cwd=self.space.folder,
-                                   stderr=subprocess.PIPE, text=True, **unprivileged())
+        build = self.server.session()
+        build.send(statement)
         for _ in range(30):
             wait_until(lambda: self.sql(f"SELECT count(*) {where}") == "1", 30 * SLOW, f"{statement} waits")
             if self.sql(state) == "t":
@@ -94,7 +94,8 @@ class Place:
         else:
             raise AssertionError(f"{statement} did not come to where {state}")
         self.sql(f"SELECT pg_cancel_backend(pid) {where}")
-        assert "canceling statement due to user request" in process.communicate()[1]
+        with build, pytest.raises(AssertionError, match="canceling statement due to user request"):
+            build.result()
         old.__exit__()
         assert self.sql(state) == "t"
 
@@ -131,28 +132,15 @@ class Open:
     """A client session that stays in a transaction."""
 
     def __init__(self, place, text, database="postgres"):
-        self.command = ["psql", "-X", "-A", "-t", "-q", "-d", place.server.conninfo(database)]
-        self.command[0] = f"{BINDIR}/psql"
-        self.text, self.process = text, None
-        self.folder = place.space.folder
+        self.server, self.text, self.database, self.session = place.server, text, database, None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self.folder, text=True,
-                                        **unprivileged())
-        self.process.stdin.write(self.text + ";\n\\echo opened\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            if line.strip() == "opened":
-                break
-        else:
-            raise AssertionError("the session did not open its transaction")
+        self.session = self.server.session(self.database)
+        self.session.sql(self.text)
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.stdout.read()
-        self.process.stdout.close()
-        self.process.wait()
+        self.session.close()
 
 
 def make_table(place, name="t", rows=1000):
@@ -186,7 +174,7 @@ def test_report(space, where):
     assert place.indexes("t") == before
     # What was repaired by somebody is a finding no longer.
     place.sql("DELETE FROM t WHERE b = 'again'")
-    place.psql_file(["REINDEX INDEX CONCURRENTLY t_a"])
+    place.sql("REINDEX INDEX CONCURRENTLY t_a")
     wait_until(lambda: place.sql("SELECT string_agg(index_name, ',') FROM index_rebuilder.finding") == "t_b_ccnew", 30 * SLOW,
                "the repaired index is no finding any more")
 
@@ -227,13 +215,13 @@ def test_age_and_builds_in_progress(space, where):
     place = Place(space, where, settings={"index_rebuilder.min_age": "1h"})
     make_table(place)
     place.start_worker()
+    build = place.server.session()
     with place.transaction("INSERT INTO t VALUES (0, 'open')"):
-        build = subprocess.Popen([f"{BINDIR}/psql", "-X", "-d", place.server.conninfo(), "-c",
-                                  "CREATE INDEX CONCURRENTLY t_a ON t (a)"], stdout=subprocess.DEVNULL, cwd=space.folder,
-                                 **unprivileged())
+        build.send("CREATE INDEX CONCURRENTLY t_a ON t (a)")
         waiting = place.wait_finding("t_a")[3]
         assert re.match(r"process \d+ (is building|has or wants ShareUpdateExclusiveLock)", waiting)
-    assert build.wait() == 0
+    with build:
+        build.result()
     wait_until(lambda: place.sql("SELECT count(*) FROM index_rebuilder.finding") == "0", 30 * SLOW, "the finished index is gone")
     place.sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_a'::regclass")
     assert place.wait_finding("t_a")[3] == "it has not been seen for min_age yet"
@@ -389,15 +377,17 @@ def test_builds_in_progress_are_not_touched(space, where):
     wait_history(place, "part_1_v_ccnew leftover DROP done")
     assert place.valid("part_1_v") == "t"
     assert place.wait_finding("part_v")[1] == "none"
-    builds = ["CREATE INDEX CONCURRENTLY u_b ON u (b)", "REINDEX INDEX CONCURRENTLY t_b"]
+    builds = [place.server.session(), place.server.session()]
     with place.transaction("INSERT INTO t VALUES (0, 'open'); INSERT INTO u VALUES (1, 1)"):
-        processes = [subprocess.Popen([f"{BINDIR}/psql", "-X", "-d", place.server.conninfo(), "-c", build], cwd=space.folder,
-                                      stdout=subprocess.DEVNULL, **unprivileged()) for build in builds]
+        builds[0].send("CREATE INDEX CONCURRENTLY u_b ON u (b)")
+        builds[1].send("REINDEX INDEX CONCURRENTLY t_b")
         for name in ("u_b", "t_b_ccnew"):
             assert place.wait_finding(name)[3].endswith("has or wants ShareUpdateExclusiveLock")
         place.looks(3)
         assert place.sql(HISTORY) == "part_1_v_ccnew leftover DROP done"
-    assert [process.wait() for process in processes] == [0, 0]
+    for build in builds:
+        with build:
+            build.result()
     assert place.indexes("t") == "t_b true" and place.indexes("u") == "u_a true, u_b true"
     place.set(min_age="1h")
     place.log.wait_for(r'parameter "index_rebuilder.min_age" changed to "1h"')
@@ -489,7 +479,7 @@ def test_stop(space, where):
         wait_until(lambda: place.sql(busy) == "1", 60 * SLOW, "the rebuild waits for the open transaction")
         # No transaction of the worker is open while the statement runs: it would wait for itself.
         assert place.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND state <> 'active'"
-                         " AND application_name <> 'psql'") == "0"
+                         " AND pid <> pg_backend_pid()") == "0"
         if where == "host":
             place.host.stop()
         else:
@@ -634,7 +624,7 @@ def make_waste(place):
     make_table(place, "s", rows=1000)
     place.sql("CREATE INDEX t_a ON t (a); CREATE INDEX t_half ON t (a) WITH (fillfactor = 30); CREATE INDEX u_a ON u (a);"
               " CREATE INDEX s_a ON s (a); DELETE FROM t WHERE a % 20 <> 0; DELETE FROM s WHERE a % 20 <> 0")
-    place.psql_file(["VACUUM t", "VACUUM s"])
+    place.one_by_one("VACUUM t", "VACUUM s")
 
 
 @WHERE
@@ -744,8 +734,8 @@ def test_toast(space):
     make_table(place)
     place.sql("CREATE INDEX t_a ON t (a)")
     with place.transaction("INSERT INTO t SELECT FROM t WHERE false"):
-        result = place.psql_file(["SET lock_timeout = '100ms'", "REINDEX TABLE CONCURRENTLY t"], check=False)
-        assert "canceling statement due to lock timeout" in result.stderr
+        with pytest.raises(AssertionError, match="canceling statement due to lock timeout"):
+            place.one_by_one("SET lock_timeout = '100ms'", "REINDEX TABLE CONCURRENTLY t")
     invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
     assert place.sql(invalid) == "2"
     place.start_worker()

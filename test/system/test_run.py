@@ -42,7 +42,7 @@ def show(space, as_root, data):
     conninfo = f"host={data}/run user=postgres dbname=postgres"
 
     def ask(text):
-        return space.psql(conninfo, text)
+        return space.sql(conninfo, text)
 
     if "statement_history" in built:
         wait_until(lambda: ask("SELECT count(*) > 0 FROM statement_history.top_by_time"

@@ -302,7 +302,7 @@ def test_key(space):
     place.wait_snapshots()
     for database, role, times in (("postgres", "postgres", 2), ("postgres", "other", 3), ("shop", "postgres", 4)):
         for _ in range(times):
-            space.psql(place.server.conninfo(database, role), "SELECT 77 + 1")
+            space.sql(place.server.conninfo(database, role), "SELECT 77 + 1")
     for _ in range(5):
         place.sql("SELECT inside()")
     place.wait_snapshots()
