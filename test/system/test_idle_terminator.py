@@ -78,8 +78,8 @@ class Place:
             self.server.stop()
             self.server.write_settings(shared_preload_libraries="idle_terminator", **self.settings)
             self.server.start()
-        wait_until(lambda: self.sql("SELECT to_regclass('idle_terminator.version') IS NOT NULL") == "t"
-                   and self.sql("SELECT version FROM idle_terminator.version") == "3", 30 * SLOW, "the schema is there")
+        wait_until(lambda: self.look("SELECT to_regclass('idle_terminator.version') IS NOT NULL") == "t"
+                   and self.look("SELECT version FROM idle_terminator.version") == "3", 30 * SLOW, "the schema is there")
         return self
 
     def daemon(self):
