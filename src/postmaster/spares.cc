@@ -58,7 +58,7 @@ struct Order {
   BackgroundWorker worker;
 };
 // Smaller than PIPE_BUF and into an empty pipe: written whole, or not at all.
-static_assert(sizeof(Order) <= std::min<size_t>({4096, kLargestOrder, kOrderSize}));
+static_assert(sizeof(Order) <= std::min<size_t>(4096, kLargestOrder));
 
 Order order_for(const BackgroundWorker& worker) {
   void* entry = bgw_find_preloaded_function(worker.bgw_library_name, worker.bgw_function_name);

@@ -23,17 +23,14 @@ struct alignas(PG_CACHE_LINE_SIZE) ProcessRoom {
   // utils/backend_status.cc has what follows.
 };
 
-// What a new process is told where it is made of a fork server, in bytes at most.
-inline constexpr Size kOrderSize = 640;
-
 // Makes as many as there are PGPROCs, each followed by its part for the status, all zero; `process_rooms_size` is the
 // shared memory that takes, in bytes.
 Size process_rooms_size();
 void make_process_rooms();
 Size status_part_size();  // in bytes; utils/backend_status.cc knows
 
-// Where the process that will be number `number` finds its order when it begins; kOrderSize bytes. Afterwards its
-// activity is there, which nobody reads before the process has an entry.
+// Where the process that will be number `number` finds its order when it begins; kLargestOrder bytes
+// (postmaster/fork_server.hpp). Afterwards its activity is there, which nobody reads before the process has an entry.
 void* order_part(int number) noexcept;  // utils/backend_status.cc
 
 int process_room_count() noexcept;

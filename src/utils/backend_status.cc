@@ -24,6 +24,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "postmaster/fork_server.hpp"
 #include "storage/ipc_parts.hpp"
 #include "storage/process_room.hpp"
 #include "utils/activity_text.hpp"
@@ -132,7 +133,7 @@ void copy_printable(char* to, const char* from, int size) {
 namespace bgw {
 
 Size status_part_size() {
-  return add_size(sizeof(Status), Max(kOrderSize, static_cast<Size>(pgstat_track_activity_query_size)));
+  return add_size(sizeof(Status), Max(Size{kLargestOrder}, static_cast<Size>(pgstat_track_activity_query_size)));
 }
 
 void* order_part(int number) noexcept { return activity_of(number); }
