@@ -38,7 +38,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -161,9 +160,7 @@ class Place:
         else:
             self.daemon = space.host(upstream=self.server.conninfo(), settings={
                 "shared_preload_libraries": worker, **settings}).start()
-        self.idle = [subprocess.Popen([f"{harness.BINDIR}/psql", "-Xq", "-d", self.server.conninfo(user="shop")],
-                                      stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **harness.unprivileged())
-                     for _ in range(IDLE_SESSIONS)]
+        self.idle = [self.server.session(user="shop") for _ in range(IDLE_SESSIONS)]
         if "ready" in self.what:
             harness.wait_until(lambda: self.true(self.what["ready"]), 120, f"{worker} has begun")
         if "port" in self.what:
@@ -173,8 +170,7 @@ class Place:
         if not self.processes():
             raise AssertionError(f"no process of {worker} is found")
 
-        self.looker = subprocess.Popen([f"{harness.BINDIR}/psql", "-XAtq", "-d", self.server.conninfo()], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True, **harness.unprivileged())
+        self.looker = self.server.session()
 
     def build_that_fails(self):
         self.space.run([f"{harness.BINDIR}/psql", "-Xq", "-d", self.server.conninfo(), "-c",
@@ -182,8 +178,7 @@ class Place:
 
     def close(self):
         for session in [*self.idle, self.looker]:
-            session.stdin.close()
-            session.wait()
+            session.close()
 
     def true(self, condition):
         try:
@@ -211,13 +206,11 @@ class Place:
         """The sessions that the worker has on the server: clients that are neither pgbench nor ours."""
         return [int(pid) for pid in self.ask(
             "SELECT coalesce(string_agg(pid::text, ' '), '') FROM pg_stat_activity WHERE backend_type = 'client backend'"
-            " AND application_name NOT IN ('pgbench', 'psql')").split()]
+            " AND application_name NOT IN ('pgbench', 'test')").split()]
 
     def ask(self, query):
         """The one value of a query, by a session that stays: one that ended would be taken for one of the worker's."""
-        self.looker.stdin.write(query + ";\n")
-        self.looker.stdin.flush()
-        return self.looker.stdout.readline().strip()
+        return self.looker.sql(query)
 
     def hold(self):
         """Stops the worker's processes at a moment when none is in a transaction."""

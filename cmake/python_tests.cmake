@@ -2,9 +2,9 @@
 # once. The functions are found by reading the files, so that a new one is a test without being listed anywhere.
 find_program(SYSTEM_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 
-# In the environment of each. What Python compiles is kept in the build folder: a test starts a third quicker with it.
+# In the environment of each. What Python compiles is kept in the build folder: a test starts in a third of the time with it.
 set(PYTHON_TEST_ENVIRONMENT BGW_BUILD_DIR=${CMAKE_BINARY_DIR} BGW_PG_BINDIR=${PG_BINDIR} BGW_PG_PKGLIBDIR=${PG_PKGLIBDIR}
-  BGW_TEST_SLOWNESS=$<IF:$<BOOL:${BGW_SANITIZE}>,3,1> PYTHONPYCACHEPREFIX=${CMAKE_BINARY_DIR}/pycache)
+  BGW_TEST_SLOWNESS=$<IF:$<BOOL:${BGW_SANITIZE}>,3,1> PYTHONPYCACHEPREFIX=${CMAKE_BINARY_DIR}/pycache PYTHONDONTWRITEBYTECODE=)
 
 function(add_python_tests label)
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test_*.py)

@@ -68,7 +68,7 @@ struct ForkedMains {
   int (*number)(const void* order);          // of the process that it is for, from 0 on: no two living ones have the same
   std::size_t order_size;                    // in bytes, more than an int and at most kLargestOrder
 };
-inline constexpr std::size_t kLargestOrder = 640;
+inline constexpr std::size_t kLargestOrder = 640;  // in bytes: what a new process is told where it is made
 
 // In the fork server: answers requests on `socket` until the postmaster ends them.
 [[noreturn]] void run_fork_server(int socket, const ForkedMains& mains, pid_t* note);

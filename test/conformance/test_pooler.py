@@ -57,7 +57,7 @@ def pooled(space, module, action):
     host.log.wait_for(EXITED)
     # What the worker needed was set for its transactions only.
     assert upstream.sql("SELECT count(*) FROM pg_prepared_statements") == "0"
-    left = host.space.psql(bouncer.conninfo(), "SHOW client_min_messages; SHOW extra_float_digits")
+    left = host.space.sql(bouncer.conninfo(), "SHOW client_min_messages; SHOW extra_float_digits")
     assert left.split() == ["notice", "1"], left
     host.stop()
     bouncer.stop()

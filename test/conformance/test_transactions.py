@@ -2,10 +2,10 @@
 
 import os
 import signal
-import subprocess
 
+import pytest
 from compare import agree, is_server, observe, run_both
-from harness import BINDIR, wait_until
+from harness import wait_until
 from rows import differs, shows
 from test_lifecycle import EXITED, worker_pid
 
@@ -426,22 +426,16 @@ def test_statements_in_the_log(space):
 def test_smart_shutdown_with_a_client(space):
     """A server waits for its clients; those of the upstream are no clients of the host."""
     def stop(daemon):
-        address = daemon.conninfo() if is_server(daemon) else daemon.upstream.conninfo()
-        with subprocess.Popen([f"{BINDIR}/psql", "-X", "-q", "-d", address], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True) as client:
-            client.stdin.write("SELECT 'connected';\n")
-            client.stdin.flush()
-            wait_until(lambda: "connected" in client.stdout.readline(), what="a client is connected")
+        server = daemon if is_server(daemon) else daemon.upstream
+        with server.session():
             daemon.send(signal.SIGTERM)
             daemon.log.wait_for(r"received smart shutdown request")
             if is_server(daemon):  # one more round of its loop: a new client is refused
-                refused = space.run([f"{BINDIR}/psql", "-X", "-d", address, "-c", "SELECT 1"], check=False)
-                assert "shutting down" in refused.stderr
+                with pytest.raises(AssertionError, match="shutting down"):
+                    server.sql("SELECT 1")
             else:
                 daemon.wait_exit()
             observe(daemon, f"the worker has ended before the client: {daemon.log.count('terminating background') > 0}")
-            client.stdin.close()
-            client.wait()
         daemon.wait_exit()
 
     agree(run_both(space, "probe", "w idle", r"probe: idle", stop=stop))

@@ -1,9 +1,7 @@
 """What passes between a worker and the database beside its statements is in the host as in a real server."""
 
-import subprocess
-
-from compare import agree, is_server, observe, run_both
-from harness import BINDIR, wait_until
+from compare import agree, is_server, run_both
+from harness import wait_until
 from rows import shows
 
 EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
@@ -15,33 +13,11 @@ def upstream(space, action, options="db", **more):
     return transcripts
 
 
-class Client:
-    """A session of the database that stays open."""
-
-    def __init__(self, daemon):
-        server = daemon if is_server(daemon) else daemon.upstream
-        self.process = subprocess.Popen([f"{BINDIR}/psql", "-XAtq", server.conninfo()], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-
-    def sql(self, text):
-        """Runs statements that return no rows, and waits for them."""
-        self.process.stdin.write(text + "\n\\echo done\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def test_notifications_from_c(space):
     """Async_Notify, Async_Listen and their relatives, and what a worker is told from outside, asleep or in a transaction."""
     def during(daemon):
         daemon.log.wait_for(r"probe: listens$")
-        with Client(daemon) as client:
+        with (daemon if is_server(daemon) else daemon.upstream).session() as client:
             client.sql("DO 'BEGIN PERFORM pg_advisory_lock(4711); END';")
             client.sql('NOTIFY "Probe ""Channel""", \'from outside\';')
             daemon.log.wait_for(r"probe: listens in a transaction")

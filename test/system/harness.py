@@ -25,6 +25,8 @@ import tempfile
 import threading
 import time
 
+import libpq
+
 BUILD = os.environ.get("BGW_BUILD_DIR") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "release"))
 BINDIR = os.environ.get("BGW_PG_BINDIR", "/usr/lib/postgresql/15/bin")
@@ -45,14 +47,16 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def become_subreaper():
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # What was started in a shell's background ignores it, and so would all its children; servers are stopped by it.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def unprivileged():
-    """The arguments of subprocess that make a child an ordinary user: none, unless we are root."""
-    if os.geteuid() != 0:
-        return {}
-    entry = pwd.getpwnam("postgres")
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+def unprivileged(command, *options):
+    """A command that runs another as an ordinary user: that one itself, unless we are root or there are options of
+    setpriv. With subprocess's own arguments for this it cannot use vfork, and copies us each time."""
+    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *options, *user, *command] if user or options else command
 
 
 def give_to_user(path):
@@ -78,15 +82,17 @@ def temporary_root():
 
 
 def wait_until(condition, deadline=None, what="condition"):
-    """Waits until condition() is true and returns its value; fails after `deadline` seconds."""
-    end = time.monotonic() + (deadline or DEADLINE)
+    """Waits until condition() is true and returns its value; fails after `deadline` seconds. What is waited for longer is
+    asked less often: a tenth of the time that has gone by is between two tries, a tenth of a second at most."""
+    begin = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > (deadline or DEADLINE):
             raise AssertionError(f"waited {deadline or DEADLINE:g} s in vain: {what}")
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, waited / 10), 0.1))
 
 
 def alive(pid):
@@ -280,9 +286,9 @@ class Daemon:
         environment.update(env or {})
         # A test that is killed for taking too long takes its servers and hosts with it.
         self.process = subprocess.Popen(
-            ["env", "--default-signal=INT", "setpriv", "--pdeathsig", "INT", *command], stdin=subprocess.DEVNULL, stdout=stderr or subprocess.PIPE,
-            stderr=stderr or subprocess.STDOUT, cwd=cwd or self.space.folder, env=environment,
-            start_new_session=True, **({} if as_root else unprivileged()))
+            ["setpriv", "--pdeathsig=INT", *command] if as_root else unprivileged(command, "--pdeathsig=INT"),
+            stdin=subprocess.DEVNULL, stdout=stderr or subprocess.PIPE, stderr=stderr or subprocess.STDOUT,
+            cwd=cwd or self.space.folder, env=environment, start_new_session=True)
         self.log = Log(self.process.stdout, self.name) if stderr is None else None
         self.space.pids.add(self.process.pid)
         return self
@@ -323,6 +329,7 @@ class Postgres(Daemon):
         super().__init__(space, name)
         self.data = os.path.join(space.folder, name)
         self.port = 5432
+        self.lookers = {}  # database → the session of look()
         self.socket = os.path.join(space.folder, name + ".sock")
         os.mkdir(self.socket)
         give_to_user(self.socket)
@@ -363,8 +370,33 @@ class Postgres(Daemon):
         return f"host={self.socket} port={self.port} dbname={database} user={user}"
 
     def sql(self, text, database="postgres"):
-        """Runs SQL in a client session; returns psql's unaligned output."""
-        return self.space.psql(self.conninfo(database), text)
+        """Runs SQL in a session of its own; returns what psql prints of it, unaligned."""
+        return self.space.sql(self.conninfo(database), text)
+
+    def session(self, database="postgres", user="postgres", more=""):
+        """A session that stays until its close(), for what sql() cannot do in one go."""
+        return libpq.Session(f"{self.conninfo(database, user)} {more}", 4 * DEADLINE)
+
+    def look(self, query, database="postgres"):
+        """What sql() returns for a query, by a session that stays until stop(): for what is asked again and again."""
+        while True:
+            fresh = database not in self.lookers
+            if fresh:
+                self.lookers[database] = self.session(database)
+            try:
+                return self.lookers[database].sql(query)
+            except libpq.Failed as problem:
+                if not problem.session_lost:
+                    raise
+                self.lookers.pop(database).close()
+                if fresh:
+                    raise
+
+    def stop(self, *arguments, **options):
+        for session in self.lookers.values():
+            session.close()
+        self.lookers.clear()
+        return super().stop(*arguments, **options)
 
 
 class Host(Daemon):
@@ -420,7 +452,7 @@ class Host(Daemon):
     def sql(self, text, database="postgres"):
         if isinstance(self.upstream, Postgres):
             return self.upstream.sql(text, database)
-        return self.space.psql(self.embedded_conninfo(database), text)
+        return self.space.sql(self.embedded_conninfo(database), text)
 
     def embedded_conninfo(self, database="postgres"):
         folder = os.path.join(self.data, "embedded")
@@ -454,7 +486,7 @@ class Space:
     def readable(self, path):
         if os.geteuid() != 0:
             return True
-        return subprocess.run(["test", "-r", path], **unprivileged()).returncode == 0
+        return subprocess.run(unprivileged(["test", "-r", path])).returncode == 0
 
     def program(self, name):
         if name not in self._programs:
@@ -484,15 +516,18 @@ class Space:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         environment.update(env or {})
-        result = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment,
-                                timeout=timeout or 4 * DEADLINE, **more, **({} if as_root else unprivileged()))
+        result = subprocess.run(command if as_root else unprivileged(command), capture_output=True, text=True,
+                                cwd=self.folder, env=environment, timeout=timeout or 4 * DEADLINE, **more)
         if check and result.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: status {result.returncode}\n{result.stdout}{result.stderr}")
         return result
 
-    def psql(self, conninfo, text):
-        return self.run([f"{BINDIR}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", conninfo,
-                         "-c", text]).stdout.strip()
+    def sql(self, conninfo, text):
+        """Runs SQL in a session of its own; returns what psql prints of it, unaligned. Without a user in `conninfo` it is the
+        one that servers and hosts run as."""
+        user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        with libpq.Session(f"user={user} {conninfo}", 4 * DEADLINE) as session:
+            return session.sql(text)
 
     def unpack_template(self, target):
         """A fresh cluster, from the archive that the build has made."""
@@ -500,8 +535,7 @@ class Space:
         os.mkdir(target, 0o700)
         give_to_user(target)
         with open(archive, "rb") as f:
-            subprocess.run(["tar", "-C", target, "--no-same-owner", "-xpf", "-"], stdin=f, check=True,
-                           **unprivileged())
+            subprocess.run(unprivileged(["tar", "-C", target, "--no-same-owner", "-xpf", "-"]), stdin=f, check=True)
 
     # --- making servers and hosts -------------------------------------------------------------------------
     def postgres(self, name="server", **options):

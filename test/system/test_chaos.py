@@ -137,9 +137,9 @@ class Chaos:
         self.count["terminate"] = self.count.get("terminate", 0) + 1
 
     def control(self, *arguments):
-        return subprocess.Popen([self.space.program("bgworkerctl"), "-D", self.host.data, *arguments],
+        return subprocess.Popen(harness.unprivileged([self.space.program("bgworkerctl"), "-D", self.host.data, *arguments]),
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                cwd=self.space.folder, **harness.unprivileged())
+                                cwd=self.space.folder)
 
     def kill_postmaster(self):
         """Everything of it is gone soon after, and another host starts in its place."""

@@ -9,7 +9,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import BINDIR, DEADLINE, alive, wait_until
+from harness import DEADLINE, alive, wait_until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root's rights to change users")
 
@@ -359,10 +359,8 @@ def test_ps_shows_what_a_worker_does(space):
     upstream = space.postgres("upstream").start()
     host = space.host(upstream=upstream, settings={"shared_preload_libraries": "probe_upstream",
                                                    "probe_upstream.workers": "w activity db"})
-    holder = subprocess.Popen([f"{BINDIR}/psql", "-XAtq", upstream.conninfo(), "-c", "SELECT pg_advisory_lock(4712)",
-                               "-c", "SELECT pg_sleep(600)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: upstream.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1", what="the lock")
+    with upstream.session() as holder:
+        holder.sql("SELECT pg_advisory_lock(4712)")
         host.start()
         for step, activity in ((1, 'counting "things"\tand\nmore'), (2, 'counting "things"\tand\nmore'),
                                (3, "x" + "\u00e4" * 511)):
@@ -378,9 +376,5 @@ def test_ps_shows_what_a_worker_does(space):
             "a long statement", "Upstream", "Answer"), shown
         assert upstream.sql("SELECT application_name || ': ' || query FROM pg_stat_activity WHERE wait_event = 'advisory'"
                             ) == "w: SELECT pg_advisory_xact_lock(4712)"
-    finally:
-        holder.kill()
-        holder.wait()
-    upstream.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()")
     host.log.wait_for(r"probe: shows 5")
     assert row(host, "w")["activity"] == ""

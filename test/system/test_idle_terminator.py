@@ -4,11 +4,11 @@ says so, and whatever must be left alone is left alone; with no more rights than
 import json
 import os
 import re
-import subprocess
 
 import pytest
 
-from harness import BINDIR, SLOW, free_port, unprivileged, wait_until
+import libpq
+from harness import DEADLINE, SLOW, free_port, wait_until
 
 SETTINGS = {"idle_terminator.interval": "1s", "idle_terminator.dry_run": "off"}
 ALL = "INSERT INTO idle_terminator.rule (idle_limit) VALUES ('1 second')"
@@ -26,25 +26,22 @@ def readme_statements():
 README_ROLE, README_FUNCTION = readme_statements()
 
 
-class Session:
-    """A client's session that stays: psql, told what to run through a pipe. Known by its application name."""
+class Session(libpq.Session):
+    """A client's session that stays. Known by its application name."""
 
     def __init__(self, place, name, user="app", database="postgres", more="", run=None):
-        self.place, self.name = place, name
-        conninfo = f"{place.server.conninfo(database, user)} application_name='{name}' {more}"
-        self.process = subprocess.Popen([f"{BINDIR}/psql", "-X", "-A", "-t", "-q", "-d", conninfo], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **unprivileged())
+        super().__init__(f"{place.server.conninfo(database, user)} application_name='{name}' {more}", DEADLINE)
+        self.place, self.name, self.said = place, name, False
         place.sessions.append(self)
-        self.say("SELECT pg_backend_pid();" if "replication=true" not in more else "IDENTIFY_SYSTEM;")
-        answer = self.process.stdout.readline().strip()
-        self.pid = int(answer) if answer.isdigit() else int(self.place.sql(
-            f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}'"))
         if run:
             self.say(run)
 
     def say(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
+        """Sends statements once those before have ended."""
+        if self.said:
+            self.result()
+        self.send(text)
+        self.said = True
 
     def is_there(self):
         return self.place.look(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {self.pid}") == "1"
@@ -57,11 +54,6 @@ class Session:
     def wait_gone(self):
         wait_until(lambda: not self.is_there(), 30 * SLOW, f"session {self.name} is ended")
 
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
 
 class Place:
     """A server, and the worker: in that server, or in a host beside it."""
@@ -71,7 +63,7 @@ class Place:
         if role != "postgres":
             settings["idle_terminator.role"] = role
         self.space, self.where, self.settings, self.role, self.host = space, where, settings, role, None
-        self.sessions, self.looker = [], None
+        self.sessions = []
         self.server = space.postgres("server", settings=server_settings)
         if server_settings and "port" in server_settings:
             self.server.port = server_settings["port"]
@@ -86,8 +78,8 @@ class Place:
             self.server.stop()
             self.server.write_settings(shared_preload_libraries="idle_terminator", **self.settings)
             self.server.start()
-        wait_until(lambda: self.sql("SELECT to_regclass('idle_terminator.version') IS NOT NULL") == "t"
-                   and self.sql("SELECT version FROM idle_terminator.version") == "3", 30 * SLOW, "the schema is there")
+        wait_until(lambda: self.look("SELECT to_regclass('idle_terminator.version') IS NOT NULL") == "t"
+                   and self.look("SELECT version FROM idle_terminator.version") == "3", 30 * SLOW, "the schema is there")
         return self
 
     def daemon(self):
@@ -101,15 +93,7 @@ class Place:
         return self.server.sql(text, database)
 
     def look(self, query):
-        """What sql() returns for a query, by a superuser's session that stays: to be asked again and again."""
-        if self.looker is None:
-            self.looker = self.session("looker", user="postgres")
-        self.looker.say(query + ";\n\\echo looked")
-        lines = []
-        while (line := self.looker.process.stdout.readline().rstrip("\n")) != "looked":
-            assert self.looker.process.poll() is None, "the session that looks has ended"
-            lines.append(line)
-        return "\n".join(lines)
+        return self.server.look(query)
 
     def session(self, name, *arguments, **options):
         return Session(self, name, *arguments, **options)
@@ -285,7 +269,7 @@ def test_what_happens_in_between(place, where):
     worked.say("SELECT 1;")
     wait_until(lambda: place.look(since) not in ("", before), None, "it has worked")
     for session in (leaves, third):
-        session.process.stdin.close()
+        session.close()
         session.wait_gone()
     place.sql("ALTER ROLE rising SUPERUSER")
     holder.say("SELECT pg_advisory_unlock(42);")
@@ -342,18 +326,16 @@ def test_warning(place, where):
     anew."""
     place = place(where, settings={"idle_terminator.warning": "2s", "idle_terminator.channel": "watch"})
     place.start_worker()
-    listener = place.session("listener", user="postgres", run="LISTEN watch;")
+    listener = place.session("listener", user="postgres")
+    listener.sql("LISTEN watch")
     warned, wakes, unwarned = (place.session(name) for name in ("warned", "wakes", "unwarned"))
     place.sql("INSERT INTO idle_terminator.rule (application, idle_limit, warning) VALUES (NULL, '1 second', NULL),"
               " ('wakes', '1 second', '1 hour'), ('unwarned', '1 second', '0')")
     payloads = []
 
     def heard(name, count):
-        listener.say("SELECT 'polled';")
-        while (line := listener.process.stdout.readline().strip()) != "polled":
-            found = re.match(r'Asynchronous notification "watch" with payload "(.*)" received from', line)
-            if found:
-                payloads.append(json.loads(found[1]))
+        listener.sql("SELECT 'polled'")
+        payloads.extend(json.loads(payload) for _, payload in listener.notifications())
         mine = [p for p in payloads if p["application"] == name]
         return mine if len(mine) == count else None
 
@@ -428,7 +410,7 @@ def test_with_pg_signal_backend_alone(place, where):
     hidden, seen = place.session("hidden"), place.session("seen", user="friend")
 
     def shown(pid):
-        return place.space.psql(place.server.conninfo(user="ender"), "SELECT usename, application_name, backend_type IS NULL,"
+        return place.space.sql(place.server.conninfo(user="ender"), "SELECT usename, application_name, backend_type IS NULL,"
                                 " backend_start IS NULL, state IS NULL, state_change IS NULL, client_addr IS NULL"
                                 f" FROM pg_stat_activity WHERE pid = {pid}")
     assert shown(hidden.pid) == "app|hidden|t|t|t|t|t"
@@ -454,7 +436,7 @@ def test_with_pg_signal_backend_alone(place, where):
                      " proowner, 'MEMBER') FROM pg_proc WHERE oid = 'idle_terminator.activity()'::regprocedure") == \
         'f|t|f|t|idle_terminator_reader|{"search_path=pg_catalog, pg_temp"}|f'
     # Objects of other schemas that stand in the way of names do not reach the function.
-    assert place.space.psql(place.server.conninfo(user="ender"), "CREATE TEMP TABLE pg_stat_activity (pid integer);"
+    assert place.space.sql(place.server.conninfo(user="ender"), "CREATE TEMP TABLE pg_stat_activity (pid integer);"
                             " SET search_path = pg_temp, pg_catalog; SELECT count(*) > 0 FROM idle_terminator.activity()") == "t"
 
     place.sql("REVOKE EXECUTE ON FUNCTION idle_terminator.activity() FROM ender")

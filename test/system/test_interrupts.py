@@ -161,9 +161,8 @@ def test_cancel_of_a_lock_wait(space):
     """A statement that waits for a lock leaves the queue when it is cancelled."""
     upstream = space.postgres("upstream").start()
     upstream.sql("CREATE TABLE locked (i int)")
-    holder = space.daemon_run([f"{harness.BINDIR}/psql", "-X", "-d", upstream.conninfo(), "-c",
-                               "BEGIN; LOCK TABLE locked; SELECT pg_sleep(60)"], name="holder")
-    wait_until(lambda: upstream.sql(ASLEEP), what="the lock is held")
+    holder = upstream.session()
+    holder.sql("BEGIN; LOCK TABLE locked")
     host = space.host(upstream=upstream, settings={
         "shared_preload_libraries": "probe_session", "probe_session.workers": "w waits_for_lock db"}).start()
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -175,4 +174,4 @@ def test_cancel_of_a_lock_wait(space):
     record("SIGINT in a wait for a lock", since)
     wait_until(lambda: upstream.sql(waiting) == "0", what="the worker has left the queue")
     host.log.wait_for(r"probe: finish 2")
-    holder.stop(signal.SIGTERM)
+    holder.close()

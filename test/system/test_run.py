@@ -26,7 +26,7 @@ def show(space, as_root, data):
     port = harness.free_port()
     demo.allowed = [r"embedded: FATAL:  the database system is starting up"]
     demo.spawn(["sh", os.path.join(ROOT, "dev", "run"), BUILD], as_root=as_root,
-               env={"BGWORKERD_DATA": data, "BGWORKERD_RUN_TABLE_SECONDS": "1", "HOME": space.folder,
+               env={"BGWORKERD_DATA": data, "BGWORKERD_RUN_TABLE_SECONDS": "1", "BGWORKERD_RUN_WORK_SECONDS": "1", "HOME": space.folder,
                     "BGWORKERD_RUN_PORT": str(port), "PATH": f"{harness.BINDIR}:{os.environ['PATH']}"})
     demo.log.wait_for(r"bgworkerd is ready", 4 * harness.DEADLINE)
     demo.log.wait_for(r"The load is running", 4 * harness.DEADLINE)
@@ -42,7 +42,7 @@ def show(space, as_root, data):
     conninfo = f"host={data}/run user=postgres dbname=postgres"
 
     def ask(text):
-        return space.psql(conninfo, text)
+        return space.sql(conninfo, text)
 
     if "statement_history" in built:
         wait_until(lambda: ask("SELECT count(*) > 0 FROM statement_history.top_by_time"

@@ -51,8 +51,11 @@ class Place:
     def sql(self, text):
         return self.server.sql(text)
 
+    def look(self, query):
+        return self.server.look(query)
+
     def snapshots(self):
-        return int(self.sql("SELECT CASE WHEN to_regclass('statement_history.snapshot') IS NULL THEN 0 ELSE"
+        return int(self.look("SELECT CASE WHEN to_regclass('statement_history.snapshot') IS NULL THEN 0 ELSE"
                             " (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM statement_history.snapshot',"
                             " false, true, '')))[1]::text::int END"))
 
@@ -233,13 +236,13 @@ def test_tiers(space):
     before = place.sql("SELECT calls, wal_bytes FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 3")
     place.sql("GRANT ALL ON SCHEMA statement_history TO PUBLIC")
     place.host.start()
-    wait_until(lambda: place.sql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'statement_history.raw'::regclass"
+    wait_until(lambda: place.look("SELECT count(*) FROM pg_inherits WHERE inhparent = 'statement_history.raw'::regclass"
                                  " AND inhrelid::regclass::text < 'statement_history.raw_' || to_char(current_date - 1, 'YYYYMMDD')") == "0",
                60 * SLOW, "old partitions are dropped")
     assert place.sql("SELECT calls, wal_bytes FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 3") == before
     assert place.sql("SELECT count(*) FROM statement_history.raw WHERE queryid = 3") == "0"
     assert place.sql("SELECT sum(calls) FROM statement_history.hourly WHERE queryid = 3") == before.split("|")[0]
-    wait_until(lambda: place.sql("SELECT sum(calls) FROM statement_history.daily WHERE queryid = 3") == before.split("|")[0],
+    wait_until(lambda: place.look("SELECT sum(calls) FROM statement_history.daily WHERE queryid = 3") == before.split("|")[0],
                30 * SLOW, "days are summed up")
     assert place.sql("SELECT count(*) FROM statement_history.hourly WHERE queryid = 3") == "29"
     assert place.sql("SELECT count(*) FROM statement_history.daily WHERE queryid = 3") == "2"
@@ -258,7 +261,7 @@ def test_texts_are_capped_and_purged(space):
     assert place.sql("SELECT length(query), truncated FROM statement_history.statement WHERE query LIKE '%aaa%'") == "40|t"
     place.sql("UPDATE statement_history.statement SET last_seen = now() - interval '91 days' WHERE query LIKE '%aaa%'")
     place.sql("SELECT pg_stat_statements_reset(0, 0, queryid) FROM pg_stat_statements WHERE query LIKE '%aaa%'")
-    wait_until(lambda: place.sql("SELECT count(*) FROM statement_history.statement WHERE query LIKE '%aaa%'") == "0",
+    wait_until(lambda: place.look("SELECT count(*) FROM statement_history.statement WHERE query LIKE '%aaa%'") == "0",
                30 * SLOW, "the text is removed")
     place.host.write_settings(**{"statement_history.text_length": "0"})
     place.host.reload()
@@ -302,7 +305,7 @@ def test_key(space):
     place.wait_snapshots()
     for database, role, times in (("postgres", "postgres", 2), ("postgres", "other", 3), ("shop", "postgres", 4)):
         for _ in range(times):
-            space.psql(place.server.conninfo(database, role), "SELECT 77 + 1")
+            space.sql(place.server.conninfo(database, role), "SELECT 77 + 1")
     for _ in range(5):
         place.sql("SELECT inside()")
     place.wait_snapshots()
@@ -438,7 +441,7 @@ def test_rollup_delay(space):
     assert place.sql("SELECT count(*) FROM statement_history.hourly") == "0"
     place.host.write_settings(**{"statement_history.rollup_delay": "1min"})
     place.host.reload()
-    wait_until(lambda: place.sql("SELECT count(*) FROM statement_history.hourly WHERE queryid = 3") == "1", 60 * SLOW,
+    wait_until(lambda: place.look("SELECT count(*) FROM statement_history.hourly WHERE queryid = 3") == "1", 60 * SLOW,
                "the hour is summed up")
 
 

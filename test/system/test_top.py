@@ -26,9 +26,8 @@ class Screen:
     def tmux(self, *arguments):
         environment = {key: value for key, value in os.environ.items() if key not in ("TMUX", "ENV")}
         environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color", HOME=self.space.folder)
-        done = subprocess.run(["tmux", "-S", self.socket, "-f", "/dev/null", *arguments], check=True, text=True,
-                              capture_output=True, cwd=self.space.folder, env=environment, timeout=DEADLINE,
-                              **unprivileged())
+        done = subprocess.run(unprivileged(["tmux", "-S", self.socket, "-f", "/dev/null", *arguments]), check=True, text=True,
+                              capture_output=True, cwd=self.space.folder, env=environment, timeout=DEADLINE)
         return done.stdout.rstrip("\n")
 
     def text(self):

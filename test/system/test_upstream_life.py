@@ -109,7 +109,7 @@ def test_failover(space):
     assert host.worker("plain") == pids["plain"]
     mark = host.log.mark()
     # What is left is a standby, which nobody is to connect to: nothing may start.
-    space.psql(standby.conninfo(), "SELECT pg_promote(wait => true)")
+    space.sql(standby.conninfo(), "SELECT pg_promote(wait => true)")
     promoted = time.monotonic()
     host.log.wait_for(r"\|(db|late)\] LOG:  probe: idle", start=mark, count=2)
     record("promoted -> workers run on the new primary", time.monotonic() - promoted)
