@@ -154,7 +154,7 @@ static const char *const types[] = {
 	"json", "jsonb", "inet", "cidr", "xid", "xid8", "pg_lsn", "int2vector", "oidvector",
 	"bit(9)", "varbit", "macaddr", "macaddr8", "tid",
 	"point", "lseg", "box", "path", "polygon", "line", "circle",
-	"pg_snapshot", "refcursor", "xml", "tsvector", "tsquery", "money", "aclitem",
+	"pg_snapshot", "refcursor", "xml", "tsvector", "tsquery", "money", "aclitem", "jsonpath",
 	"int4range", "int8range",
 	"numrange", "daterange", "tsrange", "tstzrange", "int4multirange", "int8multirange", "nummultirange",
 	"datemultirange", "tsmultirange", "tstzmultirange",
@@ -321,6 +321,15 @@ value_text(StringInfo to, const char *type)
 		words(to, 14);
 	else if (strcmp(type, "xml") == 0)
 		appendStringInfo(to, "<a>%d<b c='%d'/>%s</a>", below(1000), below(100), ONE_OF("", "\xc3\xa4", "<!-- x -->"));
+	else if (strcmp(type, "jsonpath") == 0)
+	{
+		appendStringInfoString(to, ONE_OF("", "lax ", "strict "));
+		appendStringInfoString(to, ONE_OF("$", "$v", "-1.5", "(1 + $.x)", "\"\\u00e4\""));
+		for (int i = below(5); i > 0; i--)
+			appendStringInfo(to, "%s%s", i == 1 ? " " : "",
+							 ONE_OF(".a", ".\"b c\"", "[*]", "[last - 1, 2 to $n]", ".**{1 to last}", ".type()", " ? (@ like_regex \"^a\" flag \"i\")",
+									" ? (@.\xc3\xa4 == 1 && !exists(@.b))", ".datetime(\"HH24\")", " ? ((@ starts with \"x\") is unknown)"));
+	}
 	else if (strcmp(type, "money") == 0)
 	{
 		if (below(6) == 0)

@@ -136,6 +136,7 @@ const std::vector<Values>& all_values() {
       {"bytea", {"\\x", "\\x00ff10"}},
       {"json", {"{\"a\": [1, 2.50, null]}"}, true},
       {"jsonb", {"{\"a\": [1, 2.50, null]}", "1"}, true},
+      {"jsonpath", {"$", "strict $.a[1 to last] ? (@ > 1.50).type()"}, true},
       {"date", {"2024-02-29", "infinity", "-infinity", "4713-01-01 BC"}},
       {"time", {"00:00", "24:00", "12:34:56.789"}},
       {"timetz", {"12:34:56.789-05:30", "00:00+15:59"}},
