@@ -174,7 +174,8 @@ void Session::compose() {
     const bool looked_at = operation_ == Operation::prepare || operation_ == Operation::describe;
     entry = &cache_.use(request_.text, request_.types, planned);
     if (looked_at && entry->stale) cache_.invalidate(*entry, true);
-    if (!cache_.worth_preparing(*entry, request_.want_prepared)) entry = nullptr;
+    // What is described is run next: read twice, it would give the notices of its reading twice.
+    if (!cache_.worth_preparing(*entry, request_.want_prepared || operation_ == Operation::describe)) entry = nullptr;
   }
   bool by_cursor = request_.row_limit > 0 && request_.limit_by_cursor && operation_ == Operation::statement;
   if (by_cursor) entry = nullptr;

@@ -1511,6 +1511,7 @@ do_records(const char *argument)
 		"DELETE FROM held WHERE i = 3 RETURNING (i, t)", "SELECT ROW(xmlcomment('c'), '<a/>'::xml, ARRAY['<b/>'::xml], NULL::xml)",
 		"SELECT ROW('a:1 b'::tsvector, 'a & !b:*'::tsquery, '1.2.3.0/24'::cidr, '::1'::inet, '1:9:3,4'::pg_snapshot, '((0,0),(1,1))'::polygon)",
 		"SELECT 1 FROM few() WHERE (1, 2) = (1, 2)",
+		"SELECT ROW(''::int2vector, ''::oidvector, '1 2'::int2vector, ARRAY['']::oidvector[], ''::tsvector, '{}'::numeric[])",
 	};
 	static const char *const failing[] = {
 		"SELECT ROW(1 / 0)", "SELECT ROW(nosuch)", "SELECT t FROM nosuch() t", "SELECT ROW(1), 1 / (n - 2) FROM generate_series(1, 3) n",
