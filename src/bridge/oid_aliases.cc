@@ -20,6 +20,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/received_values.hpp"
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
 
@@ -252,6 +253,7 @@ const TypeInfo* learn_buildable_type(Oid oid) {
   const TypeInfo* type = learn_type(oid);
   if (type == nullptr || type->constructible) return type;
   const TypeInfo* alias = alias_type(oid);
+  if (alias == nullptr) alias = record_type(oid);
   return alias != nullptr ? alias : type;
 }
 

@@ -20,6 +20,7 @@ extern "C" {
 }
 
 #include "bridge/oid_aliases.hpp"
+#include "bridge/received_values.hpp"
 #include "bridge/user_types.hpp"
 
 namespace bgw {
@@ -47,7 +48,7 @@ namespace {
 
 // An attribute that carries the server's text for a user's type is told apart by its statistics target, which
 // means nothing in a result: whether the type can be built may change while the rows are at hand.
-constexpr int32 carries_text = 0;
+constexpr int32 target_of_texts = 0;
 
 // What a varlena of `len` content bytes takes, and whether with a one-byte header.
 inline bool fits_short(const TupleBuilder::Column& column, std::size_t len) {
@@ -179,7 +180,7 @@ TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types
     memcpy(NameStr(att->attname), names[i], len);
     const bool real = type->constructible;
     att->atttypid = types[i];
-    att->attstattarget = real ? -1 : carries_text;
+    att->attstattarget = real ? -1 : target_of_texts;
     att->attlen = real ? type->typlen : -1;
     att->attnum = static_cast<int16>(i + 1);
     att->attcacheoff = -1;
@@ -195,10 +196,15 @@ TupleDesc build_result_tupdesc(int n, const char* const* names, const Oid* types
 
 const TypeInfo* type_of_column(const FormData_pg_attribute* attribute) {
   const TypeInfo* type = known_type(attribute->atttypid);
-  if (type == nullptr || attribute->attstattarget == carries_text) return other_type();
+  if (type == nullptr || carries_text(attribute)) return other_type();
   if (type->constructible) return type;
   const TypeInfo* alias = alias_type(attribute->atttypid);
+  if (alias == nullptr) alias = record_type(attribute->atttypid);
   return alias != nullptr ? alias : other_type();
+}
+
+bool carries_text(const FormData_pg_attribute* attribute) {
+  return attribute->attstattarget == target_of_texts;
 }
 
 bool is_constructible(const FormData_pg_attribute* attribute) {

@@ -24,6 +24,9 @@ const TypeInfo* type_of_column(const FormData_pg_attribute* attribute);
 // True if the column's values are Datums that module code may look at; false if they are the server's text.
 bool is_constructible(const FormData_pg_attribute* attribute);
 
+// True if the attribute, of a result or of a record in one, is described as a varlena with the server's text.
+bool carries_text(const FormData_pg_attribute* attribute);
+
 struct TupleBuilder;
 
 // The descriptor must outlive the builder.

@@ -16,6 +16,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 }
 
@@ -248,6 +249,8 @@ void take_type(const RowSet* rows, int first, int end) {
     // The type's own functions are the server's for text, under OIDs that only the upstream knows.
     info.typinput = F_TEXTIN;
     info.typoutput = F_TEXTOUT;
+    info.typreceive = F_TEXTRECV;
+    info.typsend = F_TEXTSEND;
   }
   const int members = rows->is_null(first, m_oid) ? 0 : end - first;
   if (info.typtype == TYPTYPE_ENUM) {
@@ -289,6 +292,7 @@ bool settle(UserType* type) {
       info.input = domain_in;
       info.output = base->output;
       info.typoutput = base->typoutput;
+      info.typsend = base->typsend;
       break;
     }
     case TYPTYPE_COMPOSITE:
@@ -513,6 +517,25 @@ Datum domain_in(PG_FUNCTION_ARGS) {
   if (type == nullptr || !type->constructible) elog(ERROR, "cache lookup failed for type %u", oid);
   Datum value;
   type_from_text(type, InvalidOid, typmod, text, strlen(text), &value);
+  return value;
+}
+
+Datum domain_recv(PG_FUNCTION_ARGS) {
+  const Oid oid = PG_GETARG_OID(1);
+  int32 typmod = PG_GETARG_INT32(2);
+  const Oid base = learn_base_type(oid, &typmod);
+  Datum value = 0;
+  bool null = PG_ARGISNULL(0);
+  if (!null) {
+    Oid function, ioparam;
+    getTypeBinaryInputInfo(base, &function, &ioparam);
+    value = OidReceiveFunctionCall(function, reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0)), ioparam, typmod);
+  }
+  if (!trusted_text && has_constraints(oid)) {
+    const char* text = null ? nullptr : type_to_text(learn_buildable_type(base), value);
+    null = read_by_upstream(oid, text) == nullptr;
+  }
+  if (null) PG_RETURN_NULL();
   return value;
 }
 

@@ -45,7 +45,7 @@ constexpr int exit_cancel_limit_ms = 30;  // the same when the process is about 
 constexpr int exit_drain_limit_ms = 200;  // for the answer to what was not waited for, then
 constexpr int drain_limit_ms = 5000;      // for a cancelled statement to stop
 
-enum class Start { run, prepare, outside, commit };
+enum class Start { run, prepare, describe, outside, commit };
 
 Request make_request(const BgwRun* run) {
   Request request;
@@ -70,6 +70,7 @@ Request make_request(const BgwRun* run) {
   request.preparable = run->preparable;
   request.want_prepared = run->want_prepared;
   request.read_only = run->read_only;
+  request.binary_rows = run->binary_rows;
   request.row_limit = run->row_limit;
   request.limit_by_cursor = run->limit_by_cursor;
   request.drops_prepared = run->drops_prepared;
@@ -95,6 +96,8 @@ Step start_step(const BgwRun* run, Start start) noexcept {
       return session->execute(make_request(run));
     case Start::prepare:
       return session->prepare(make_request(run));
+    case Start::describe:
+      return session->describe(make_request(run));
     case Start::outside: {
       std::vector<Request> one;
       one.push_back(make_request(run));
@@ -326,6 +329,16 @@ void bgw_session_prepare(const BgwRun* run) {
   follow_user();
   session_wait(start_step(run, Start::prepare));
   conclude(run->position_offset);
+}
+
+const RowSet* bgw_session_describe(const BgwRun* run) {
+  make_ready();
+  must_be_in_transaction("a statement was described outside a transaction");
+  RowsHolder* holder = static_cast<RowsHolder*>(palloc(sizeof(RowsHolder)));
+  follow_user();
+  session_wait(start_step(run, Start::describe));
+  conclude(run->position_offset);
+  return adopt_rows(holder);
 }
 
 const RowSet* bgw_session_lookup(const char* text, int nargs, const Oid* argtypes, const char* const* values) {

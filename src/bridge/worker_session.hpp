@@ -18,6 +18,7 @@ struct BgwRun {
   const Oid* argtypes;
   const char* const* values;  // nullptr: NULL
   const int* binary_lengths;  // of each value: its bytes if it is in binary format, -1 if it is text; nullptr: all text
+  bool binary_rows;           // the rows are wanted in binary format
   bool preparable, want_prepared, read_only, limit_by_cursor, drops_prepared, changes_names, no_savepoint;
   long row_limit;       // 0: none
   int position_offset;  // added to the position of an error
@@ -35,6 +36,9 @@ uint64 bgw_session_run_batch(const BgwRun* run, int rows, const char* const* val
 
 // Parses and analyses only.
 void bgw_session_prepare(const BgwRun* run);
+
+// The same, and gives the columns of its result, without rows; freed with the current memory context.
+const bgw::RowSet* bgw_session_describe(const BgwRun* run);
 
 // Runs outside any transaction of the worker's, for look-ups; inside one if there is one. nullptr if there is
 // no session. Values are text.

@@ -37,6 +37,7 @@ class LibpqFunction<Result(Arguments...)> {
 };
 
 #define BGW_LIBPQ_FUNCTIONS(FUNCTION) \
+  FUNCTION(PQbinaryTuples)            \
   FUNCTION(PQcancel)                  \
   FUNCTION(PQclear)                   \
   FUNCTION(PQcmdStatus)               \
@@ -73,6 +74,7 @@ class LibpqFunction<Result(Arguments...)> {
   FUNCTION(PQresultErrorField)        \
   FUNCTION(PQresultErrorMessage)      \
   FUNCTION(PQresultStatus)            \
+  FUNCTION(PQsendDescribePrepared)    \
   FUNCTION(PQsendPrepare)             \
   FUNCTION(PQsendQuery)               \
   FUNCTION(PQsendQueryParams)         \

@@ -54,6 +54,9 @@ bool RowSet::is_null(int row, int column) const {
 const char* RowSet::value(int row, int column) const {
   return PQgetvalue(result_, row, column);
 }
+bool RowSet::binary() const {
+  return PQbinaryTuples(result_) != 0;
+}
 int RowSet::length(int row, int column) const {
   return PQgetlength(result_, row, column);
 }
@@ -307,15 +310,15 @@ struct Parameters {
 
 }  // namespace
 
-bool Session::send(Role role, const char* text, const Request* params) {
+bool Session::send(Role role, const char* text, const Request* params, bool binary_rows) {
   settle_cancel();
   int sent;
   if (params && !params->values.empty()) {
     const Parameters given(params->values, params->binary);
     sent = PQsendQueryParams(conn_, text, given.count(), params->types.data(), given.values.data(),
-                             given.all_lengths(), given.all_formats(), 0);
+                             given.all_lengths(), given.all_formats(), binary_rows);
   } else {
-    sent = PQsendQueryParams(conn_, text, 0, nullptr, nullptr, nullptr, nullptr, 0);
+    sent = PQsendQueryParams(conn_, text, 0, nullptr, nullptr, nullptr, nullptr, binary_rows);
   }
   if (sent != 1) {
     lose(PQerrorMessage(conn_));
@@ -327,11 +330,12 @@ bool Session::send(Role role, const char* text, const Request* params) {
 
 // entry nullptr: the unnamed prepared statement.
 bool Session::send_named(Role role, const PreparedCache::Entry* entry,
-                         const std::vector<std::optional<std::string>>& values, const std::vector<bool>& binary) {
+                         const std::vector<std::optional<std::string>>& values, const std::vector<bool>& binary,
+                         bool binary_rows) {
   settle_cancel();
   const Parameters given(values, binary);
   if (PQsendQueryPrepared(conn_, entry ? entry->name.c_str() : "", given.count(), given.values.data(),
-                          given.all_lengths(), given.all_formats(), 0) != 1) {
+                          given.all_lengths(), given.all_formats(), binary_rows) != 1) {
     lose(PQerrorMessage(conn_));
     return false;
   }
@@ -404,7 +408,7 @@ void Session::take_result(Item& item, pg_result* result) {
     } else if (item.role == Role::batch) {
       batch_affected_ += std::strtoull(PQcmdTuples(result), nullptr, 10);
       PQclear(result);
-    } else if (item.role == Role::statement || item.role == Role::commit) {
+    } else if (item.role == Role::statement || item.role == Role::describe || item.role == Role::commit) {
       rows_ = RowSet(result);
     } else {
       PQclear(result);

@@ -35,7 +35,7 @@ namespace bgw {
 
 using WaitFunction = WaitOutcome (*)(int fd, short poll_events, int timeout_ms) noexcept;
 
-// The rows of one statement, in text format, and what the upstream said about them. Owns a result of libpq.
+// The rows of one statement, in text format or in binary format, and what the upstream said about them. Owns a result of libpq.
 class RowSet {
  public:
   RowSet() = default;
@@ -59,7 +59,8 @@ class RowSet {
   std::uint32_t table(int column) const;
   int table_column(int column) const;
   bool is_null(int row, int column) const;
-  const char* value(int row, int column) const;  // NUL-terminated
+  const char* value(int row, int column) const;  // with a NUL behind it
+  bool binary() const;                           // the values are in binary format
   int length(int row, int column) const;
   const char* command_tag() const;  // "INSERT 0 3"
   std::uint64_t affected() const;   // rows, as the command tag counts them; 0 if it does not
@@ -97,6 +98,7 @@ struct Request {
   bool preparable = false;                         // may run as a prepared statement
   bool want_prepared = false;                      // and should from its first use on
   bool read_only = false;                          // the caller promises that it changes nothing
+  bool binary_rows = false;                        // the rows are wanted in binary format
   // More than 0: stop after that many rows. A plain SELECT (limit_by_cursor) is read through a cursor and
   // really stops; of any other statement that returns more, the effects are undone and `too_many` is set.
   long row_limit = 0;
@@ -163,6 +165,8 @@ class Session {
   std::uint64_t batch_affected() const { return batch_affected_; }
   // Parses and analyses without running. The statement stays prepared if the cache wants it.
   Step prepare(Request request);
+  // The same, and take_rows() tells the columns of its result (no columns: it has none), without rows.
+  Step describe(Request request);
   // Runs several statements outside any transaction, each on its own, all in one round trip, and keeps the
   // rows of the last. Used for the session's own housekeeping. Stops at the first failure.
   Step execute_outside(std::vector<Request> requests);
@@ -206,8 +210,8 @@ class Session {
   PreparedCache& cache() { return cache_; }
 
  private:
-  enum class Role { control, prepare, statement, batch, limit_open, limit_close, commit, background, sync };
-  enum class Operation { none, connect, statement, batch, prepare, commit, outside };
+  enum class Role { control, prepare, describe, statement, batch, limit_open, limit_close, commit, background, sync };
+  enum class Operation { none, connect, statement, batch, prepare, describe, commit, outside };
   struct Item {
     Role role;
     std::string cache_key;  // of a prepare
@@ -219,9 +223,9 @@ class Session {
     bool changed_names = false;
   };
 
-  bool send(Role role, const char* text, const Request* params = nullptr);
+  bool send(Role role, const char* text, const Request* params = nullptr, bool binary_rows = false);
   bool send_named(Role role, const PreparedCache::Entry* entry,
-                  const std::vector<std::optional<std::string>>& values, const std::vector<bool>& binary);
+                  const std::vector<std::optional<std::string>>& values, const std::vector<bool>& binary, bool binary_rows);
   bool send_sync();
   void compose();
   void compose_prefix();

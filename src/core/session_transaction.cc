@@ -171,13 +171,16 @@ void Session::compose() {
   PreparedCache::Entry* entry = nullptr;
   if (request_.preparable) {
     const bool planned = request_.want_prepared && operation_ != Operation::batch;
+    const bool looked_at = operation_ == Operation::prepare || operation_ == Operation::describe;
     entry = &cache_.use(request_.text, request_.types, planned);
-    if (operation_ == Operation::prepare && entry->stale) cache_.invalidate(*entry, true);
-    if (!cache_.worth_preparing(*entry, request_.want_prepared)) entry = nullptr;
+    if (looked_at && entry->stale) cache_.invalidate(*entry, true);
+    // What is described is run next: read twice, it would give the notices of its reading twice.
+    if (!cache_.worth_preparing(*entry, request_.want_prepared || operation_ == Operation::describe)) entry = nullptr;
   }
   bool by_cursor = request_.row_limit > 0 && request_.limit_by_cursor && operation_ == Operation::statement;
   if (by_cursor) entry = nullptr;
-  bool parse = operation_ == Operation::prepare || (operation_ == Operation::batch && !entry);
+  bool parse = operation_ == Operation::prepare || operation_ == Operation::describe ||
+               (operation_ == Operation::batch && !entry);
   if (!lost_ && (parse || (entry && !entry->prepared))) {
     settle_cancel();
     // What is prepared already is only looked through again, for the errors that planning it now would meet.
@@ -187,6 +190,12 @@ void Session::compose() {
       lose(PQerrorMessage(conn_));
     } else {
       in_flight_.push_back({Role::prepare, entry ? entry->key : std::string(), false});
+      if (operation_ == Operation::describe) {
+        if (PQsendDescribePrepared(conn_, entry ? entry->name.c_str() : "") != 1)
+          lose(PQerrorMessage(conn_));
+        else
+          in_flight_.push_back({Role::describe, {}, false});
+      }
     }
   }
   if (entry) prepared_key_ = entry->key;
@@ -194,17 +203,18 @@ void Session::compose() {
     if (by_cursor) {
       send(Role::limit_open, (std::string(limit_prefix) + request_.text).c_str(), &request_);
       send(Role::statement,
-           ("FETCH FORWARD " + std::to_string(request_.row_limit) + " FROM bgw_limit").c_str());
+           ("FETCH FORWARD " + std::to_string(request_.row_limit) + " FROM bgw_limit").c_str(), nullptr,
+           request_.binary_rows);
       send(Role::limit_close, "CLOSE bgw_limit");
     } else if (entry) {
-      send_named(Role::statement, entry, request_.values, request_.binary);
+      send_named(Role::statement, entry, request_.values, request_.binary, request_.binary_rows);
     } else {
-      send(Role::statement, request_.text.c_str(), &request_);
+      send(Role::statement, request_.text.c_str(), &request_, request_.binary_rows);
     }
   }
   if (operation_ == Operation::batch)
     for (std::size_t i = 0; i < batch_rows_.size() && !lost_; ++i)
-      send_named(Role::batch, entry, batch_rows_[i], {});
+      send_named(Role::batch, entry, batch_rows_[i], {}, false);
   if (with_savepoint_ && !keep_savepoint_) send(Role::control, "RELEASE SAVEPOINT bgw_s");
   send_sync();
 }
@@ -225,6 +235,12 @@ Step Session::execute_batch(Request request, std::vector<std::vector<std::option
 Step Session::prepare(Request request) {
   request_ = std::move(request);
   operation_ = Operation::prepare;
+  return start();
+}
+
+Step Session::describe(Request request) {
+  request_ = std::move(request);
+  operation_ = Operation::describe;
   return start();
 }
 
@@ -264,6 +280,7 @@ Step Session::resume() {
       case Operation::statement:
       case Operation::batch:
       case Operation::prepare:
+      case Operation::describe:
         if (failure_ && failure_->kind == Failure::Kind::statement && retry_with_new_plan()) continue;
         settle_statement();
         break;

@@ -9,7 +9,9 @@
 #include <pg_query.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <cstdint>
 #include <cstring>
 #include <unordered_map>
 
@@ -199,6 +201,132 @@ void walk(const Json& node, TreeFacts& facts) {
     }
     if (it.value().is_structured()) walk(it.value(), facts);
   }
+}
+
+// ---- records ----
+
+constexpr std::uint32_t hash_of(std::string_view name) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
+#define N(name) +1
+constexpr std::size_t builtin_count = 0
+#include "core/builtin_functions.inc"
+    ;
+#undef N
+constexpr auto sorted_hashes() {
+#define N(name) hash_of(#name),
+  std::array<std::uint32_t, builtin_count> hashes = {
+#include "core/builtin_functions.inc"
+  };
+#undef N
+  std::sort(hashes.begin(), hashes.end());
+  return hashes;
+}
+constexpr auto builtin_hashes = sorted_hashes();
+
+std::string last_name(const Json& node, const char* list) {
+  auto it = node.find(list);
+  if (it == node.end() || !it->is_array() || it->empty()) return "";
+  auto word = it->back().find("String");
+  return word == it->back().end() ? "" : text_of(*word, "sval");
+}
+
+// A function of the server's that never gives a record unless it is given one.
+bool gives_no_record(const Json& call) {
+  auto name = call.find("funcname");
+  if (name == call.end() || name->empty() || name->size() > 2) return false;
+  if (name->size() == 2) {
+    auto schema = name->front().find("String");
+    if (schema == name->front().end() || text_of(*schema, "sval") != "pg_catalog") return false;
+  }
+  return std::binary_search(builtin_hashes.begin(), builtin_hashes.end(), hash_of(last_name(call, "funcname")));
+}
+
+// Names that stand for a whole row of no named type: of subqueries, joins, common table expressions, and functions.
+struct RowNames {
+  std::vector<std::string> names;
+  bool with = false;  // what looks like a table may be a common table expression
+
+  void add_alias(const Json& body) {
+    if (auto alias = body.find("alias"); alias != body.end()) names.push_back(text_of(*alias, "aliasname"));
+  }
+  void add_function(const Json& body) {
+    const bool plain = !flag_of(body, "ordinality") && !flag_of(body, "is_rowsfrom") && !body.contains("coldeflist");
+    bool scalar = plain;
+    std::vector<std::string> called;
+    for (const Json& function : body.value("functions", Json::array()))
+      if (auto list = function.find("List"); list != function.end() && list->contains("items"))
+        for (const Json& item : list->at("items"))
+          if (auto call = item.find("FuncCall"); call != item.end()) {
+            scalar = scalar && gives_no_record(*call);
+            called.push_back(last_name(*call, "funcname"));
+          }
+    if (scalar) return;
+    add_alias(body);
+    if (!body.contains("alias")) names.insert(names.end(), called.begin(), called.end());
+  }
+};
+
+void find_row_names(const Json& node, RowNames& found) {
+  if (node.is_array()) {
+    for (const Json& element : node) find_row_names(element, found);
+    return;
+  }
+  if (!node.is_object()) return;
+  for (auto it = node.begin(); it != node.end(); ++it) {
+    const Json& body = it.value();
+    if (!body.is_structured()) continue;
+    if (it.key() == "RangeSubselect" || it.key() == "JoinExpr" || it.key() == "RangeTableFunc") {
+      found.add_alias(body);
+    } else if (it.key() == "RangeFunction") {
+      found.add_function(body);
+    } else if (it.key() == "CommonTableExpr") {
+      found.with = true;
+      found.names.push_back(text_of(body, "ctename"));
+    } else if (it.key() == "RangeVar" && found.with) {
+      found.add_alias(body);
+    }
+    find_row_names(body, found);
+  }
+}
+
+// `shown`: the node is part of what a query gives.
+bool shows_record(const Json& node, const RowNames& rows, bool shown) {
+  if (node.is_array())
+    return std::any_of(node.begin(), node.end(), [&](const Json& part) { return shows_record(part, rows, shown); });
+  if (!node.is_object()) return false;
+  for (auto it = node.begin(); it != node.end(); ++it) {
+    const std::string& key = it.key();
+    const Json& body = it.value();
+    if (!body.is_structured()) continue;
+    bool here = shown;
+    if (key == "targetList" || key == "returningList" || key == "valuesLists") {
+      here = true;
+    } else if (key == "fromClause" || key == "whereClause" || key == "groupClause" || key == "sortClause" ||
+               key == "havingClause") {
+      here = false;
+    } else if (shown) {
+      if (key == "RowExpr") return true;
+      if (key == "FuncCall" && !gives_no_record(body)) return true;
+      if (key == "TypeCast" && body.contains("typeName") && last_name(body.at("typeName"), "names") == "record") return true;
+      if (key == "ColumnRef" && body.value("fields", Json::array()).size() == 1 &&
+          std::find(rows.names.begin(), rows.names.end(), last_name(body, "fields")) != rows.names.end())
+        return true;
+    }
+    if (shows_record(body, rows, here)) return true;
+  }
+  return false;
+}
+
+// `body` of a SELECT, or of another statement whose RETURNING list is all that it gives.
+bool may_give_records(const Json& body, bool select) {
+  RowNames rows;
+  find_row_names(body.value("withClause", Json::object()), rows);
+  find_row_names(body, rows);
+  return select ? shows_record(body, rows, false) : shows_record(body.at("returningList"), rows, true);
 }
 
 bool modifies_in_with(const Json& body) {
@@ -414,6 +542,7 @@ void describe(Statement& s, const std::string& node, const Json& body, std::stri
       s.setting = SettingAction::show;
     }
   }
+  if (s.kind == StatementKind::select || s.returning) s.may_give_records = may_give_records(body, s.kind == StatementKind::select);
   static const char* const without_snapshot[] = {
       "TransactionStmt", "LockStmt",   "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt",
       "FetchStmt",       "ListenStmt", "NotifyStmt",      "UnlistenStmt",     "CheckPointStmt"};

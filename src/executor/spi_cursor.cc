@@ -3,7 +3,8 @@
 // EXPLAIN, SHOW, ...) is run when it is opened and fetched from memory, as the server does at first fetch.
 //
 // A portal of the first kind has queryEnv null and sourceText its statement; for the second kind the rows
-// are in a MaterializedRows in the portal's own context, found through a list here.
+// are in a MaterializedRows in the portal's own context, found through a list here. A portal with `formats` is fetched from in
+// binary form.
 #include "core/session.hpp"
 
 extern "C" {
@@ -75,9 +76,14 @@ Portal open_cursor(const char* name, const SpiText* text, const SpiParameters* p
   if (read_only) spi_refuse_unless_read_only(s);
   if (s->cursor_ok) {
     portal->strategy = PORTAL_ONE_SELECT;
+    const BgwRun run = spi_make_run(s, parameters ? parameters->count : 0, parameters ? parameters->types : nullptr, nullptr);
+    if (spi_wants_binary(s, &run)) {
+      portal->formats = static_cast<int16*>(MemoryContextAlloc(portal->portalContext, sizeof(int16)));
+      *portal->formats = 1;
+    }
     spi_run_internal(
         psprintf("DECLARE %s %sCURSOR FOR %s", quote_identifier(portal->name), scroll_words(options), s->text),
-        parameters, read_only);
+        parameters, read_only, false);
   } else {
     portal->strategy = s->returning ? PORTAL_ONE_RETURNING : PORTAL_UTIL_SELECT;
     materialize(portal, text, parameters, read_only);
@@ -165,7 +171,7 @@ void operate(Portal portal, FetchDirection direction, long count, bool move) {
     bool all = count == FETCH_ALL && (direction == FETCH_FORWARD || direction == FETCH_BACKWARD);
     char* text = all ? psprintf("%s %s ALL FROM %s", verb, way, quoted)
                      : psprintf("%s %s %ld FROM %s", verb, way, count, quoted);
-    uint64 passed = spi_run_internal(text, nullptr, true);
+    uint64 passed = spi_run_internal(text, nullptr, true, portal->formats != nullptr);
     spi_current->processed = passed;
   }
   SPI_processed = spi_current->processed;
@@ -256,7 +262,7 @@ void SPI_scroll_cursor_move(Portal portal, FetchDirection direction, long count)
 void SPI_cursor_close(Portal portal) {
   if (!PortalIsValid(portal)) elog(ERROR, "invalid portal in SPI cursor operation");
   if (materialized(portal) == nullptr && spi_begin_call(true) == 0) {
-    spi_run_internal(psprintf("CLOSE %s", quote_identifier(portal->name)), nullptr, true);
+    spi_run_internal(psprintf("CLOSE %s", quote_identifier(portal->name)), nullptr, true, false);
     spi_end_call(true);
   }
   portal->holdStore = nullptr;

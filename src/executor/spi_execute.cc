@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
@@ -17,6 +18,7 @@ extern "C" {
 }
 
 #include "bridge/oid_aliases.hpp"
+#include "bridge/received_values.hpp"
 #include "bridge/tuple_builder.hpp"
 #include "bridge/type_io.hpp"
 #include "bridge/user_types.hpp"
@@ -63,7 +65,9 @@ namespace {
 
 const char* parameter_text(Oid oid, Datum value) {
   const bgw::TypeInfo* type = bgw::learn_buildable_type(oid);
-  if (type != nullptr && type->constructible) return bgw::type_to_text(type, value);
+  // The server reads no value of a type of which it does not know the columns, either.
+  if (type != nullptr && type->constructible && bgw::record_type(oid) == nullptr)
+    return bgw::type_to_text(type, value);
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("a parameter of type %s cannot be sent from outside the server",
                          type != nullptr ? type->name : psprintf("with OID %u", oid)),
@@ -175,6 +179,35 @@ void spi_make_text_tuptable(const char* name, const char* value) {
   spi_current->tuptable = table;
 }
 
+namespace {
+
+// Into the table that has been begun, whose descriptor says of what types the columns are.
+void receive_rows(SPITupleTable* table, const RowSet* rows) {
+  const int columns = rows->columns(), count = rows->rows();
+  MemoryContext scratch =
+      AllocSetContextCreateInternal(spi_current->exec_context, "received values", ALLOCSET_DEFAULT_SIZES);
+  Datum* values = static_cast<Datum*>(MemoryContextAlloc(spi_current->exec_context, sizeof(Datum) * (static_cast<Size>(columns) + 1)));
+  bool* nulls = static_cast<bool*>(MemoryContextAlloc(spi_current->exec_context, static_cast<Size>(columns) + 1));
+  for (int c = 0; c < columns; ++c) bgw::describe_received(TupleDescAttr(table->tupdesc, c));
+  for (int r = 0; r < count; ++r) {
+    if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
+    MemoryContextSwitchTo(scratch);
+    for (int c = 0; c < columns; ++c) {
+      nulls[c] = rows->is_null(r, c);
+      values[c] = nulls[c] ? 0
+                           : bgw::receive_value(TupleDescAttr(table->tupdesc, c), rows->value(r, c), rows->length(r, c),
+                                                "column", c + 1);
+    }
+    MemoryContextSwitchTo(table->tuptabcxt);
+    table->vals[r] = heap_form_tuple(table->tupdesc, values, nulls);
+    table->numvals++;
+    MemoryContextReset(scratch);
+  }
+  MemoryContextDelete(scratch);
+}
+
+}  // namespace
+
 void spi_make_tuptable(const RowSet* rows) {
   MemoryContext outside = CurrentMemoryContext;
   SPITupleTable* table = begin_tuptable();
@@ -198,7 +231,8 @@ void spi_make_tuptable(const RowSet* rows) {
   MemoryContextSwitchTo(context);
   table->tupdesc = bgw::build_result_tupdesc(columns, names, types, typmods);
   MemoryContextSwitchTo(spi_current->exec_context);
-  for (int c = 0; c < columns; ++c)
+  const bool binary = rows->binary();
+  for (int c = 0; c < columns && !binary; ++c)
     if (bgw::alias_type(types[c]) != nullptr && bgw::resolve_aliases(types[c], rows, c))
       bgw::describe_alias(TupleDescAttr(table->tupdesc, c));
   MemoryContextSwitchTo(context);
@@ -211,7 +245,8 @@ void spi_make_tuptable(const RowSet* rows) {
   PG_TRY();
   {
     bgw::trusted_text = true;
-    for (int r = 0; r < count; ++r) {
+    if (binary) receive_rows(table, rows);
+    for (int r = 0; r < count && !binary; ++r) {
       if ((r & 1023) == 1023) CHECK_FOR_INTERRUPTS();
       for (int c = 0; c < columns; ++c) {
         values[c] = rows->is_null(r, c) ? nullptr : rows->value(r, c);
@@ -249,7 +284,9 @@ void spi_check_parameter_numbers(const SpiStatement* s, int nargs) {
 
 namespace {
 
-BgwRun make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how) {
+}  // namespace
+
+BgwRun spi_make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how) {
   BgwRun run = {};
   run.text = s->text;
   // The upstream accepts no more types than the statement has parameters only if it can use them all;
@@ -270,6 +307,8 @@ BgwRun make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const Spi
   }
   return run;
 }
+
+namespace {
 
 int code_of_tag(const char* tag, bool rows) {
   if (strncmp(tag, "SELECT", 6) == 0) return rows ? SPI_OK_SELECT : SPI_OK_UTILITY;
@@ -342,7 +381,7 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
   if (how->must_return_tuples && last && !returns)
     ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s query does not return tuples", s->tag)));
 
-  BgwRun run = make_run(s, nargs, parameters ? parameters->types : nullptr, how);
+  BgwRun run = spi_make_run(s, nargs, parameters ? parameters->types : nullptr, how);
   run.values = spi_parameter_texts(parameters, &run.binary_lengths);
   if (how->tcount > 0 && (s->kind == StatementKind::select || s->returning)) {
     run.row_limit = how->tcount;
@@ -354,7 +393,9 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
   }
   if (s->needs_snapshot) FirstSnapshotSet = true;
   bool too_many = false;
-  const RowSet* rows = bgw_session_run(&run, &too_many);
+  run.binary_rows = returns && spi_wants_binary(s, &run);
+  const RowSet* rows = run.binary_rows ? spi_run_binary(s, &run, &too_many) : bgw_session_run(&run, &too_many);
+  if (returns) spi_note_columns(s, &run, rows);
   if (s->setting != bgw::SettingAction::none) spi_setting_after(s);
   if (s->kind == StatementKind::utility || s->kind == StatementKind::unknown) bgw::types_may_have_changed();
   if (too_many)
@@ -439,19 +480,23 @@ void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes) {
     spi_check_parameter_numbers(s, nargs);
     bool analyzed = s->kind == StatementKind::unknown || (text->understood && s->analyzed_at_prepare);
     if (!analyzed) continue;
-    BgwRun run = make_run(s, nargs, argtypes, nullptr);
+    BgwRun run = spi_make_run(s, nargs, argtypes, nullptr);
     run.want_prepared = true;
-    bgw_session_prepare(&run);
+    if (s->may_give_records)
+      spi_note_columns(s, &run, bgw_session_describe(&run));
+    else
+      bgw_session_prepare(&run);
   }
 }
 
-uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only) {
+uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only, bool binary) {
   BgwRun run = {};
   run.text = text;
   run.nargs = parameters ? parameters->count : 0;
   run.argtypes = parameters ? parameters->types : nullptr;
   run.values = spi_parameter_texts(parameters, &run.binary_lengths);
   run.read_only = read_only;
+  run.binary_rows = binary;
   const RowSet* rows = bgw_session_run(&run, nullptr);
   spi_current->processed = 0;
   spi_current->tuptable = nullptr;

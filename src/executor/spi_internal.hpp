@@ -11,6 +11,8 @@ extern "C" {
 #include "lib/ilist.h"
 }
 
+#include "bridge/worker_session.hpp"
+
 // One SPI_connect() that SPI_finish() has not answered yet. Linked from the innermost outwards.
 struct SpiConnection {
   // What the current call has produced.
@@ -46,7 +48,7 @@ struct SpiStatement {
   const char* text;
   int offset;  // characters before it in the whole text
   const char* tag;
-  bool returning, read_only, cursor_ok, needs_snapshot, drops_prepared, changes_names, analyzed_at_prepare, is_set,
+  bool returning, read_only, cursor_ok, may_give_records, needs_snapshot, drops_prepared, changes_names, analyzed_at_prepare, is_set,
       closes_cursor;
   const char* set_name;
   bgw::SettingAction setting;
@@ -111,7 +113,20 @@ void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes);
 
 // Runs one statement whose result codes do not matter (cursor control), with its rows, if any, as the
 // current level's tuptable. Returns the count that the command tag gives, or the number of rows.
-uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only);
+// `binary`: the rows are asked for in binary form.
+uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only, bool binary);
+
+// Whether the rows of the statement are to be asked for in binary form (spi_records.cc). May describe it on the upstream.
+bool spi_wants_binary(const SpiStatement* statement, const BgwRun* run);
+
+// Runs it so. One that fails because a type has no binary form is run as text the next time; at once if nothing is changed.
+const bgw::RowSet* spi_run_binary(const SpiStatement* statement, BgwRun* run, bool* too_many);
+
+// What is sent of a statement.
+BgwRun spi_make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how);
+
+// Its columns are known now.
+void spi_note_columns(const SpiStatement* statement, const BgwRun* run, const bgw::RowSet* columns);
 
 // Values as the upstream reads them, nullptr for NULL, in the current context: as text, but for bytea if
 // binary_lengths is not nullptr, which is set to those of BgwRun.

@@ -2,6 +2,7 @@
 //
 // A member stands in the message as its length, -1 for NULL, and what the send function of its type gives. It is received
 // from a message of its own, so that it cannot reach beyond its end.
+#include <climits>
 #include <cstring>
 #include <initializer_list>
 
@@ -13,6 +14,7 @@ extern "C" {
 #include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/fmgrprotos.h"
 #include "utils/geo_decls.h"
 #include "utils/lsyscache.h"
@@ -22,6 +24,8 @@ extern "C" {
 #include "utils/varbit.h"
 }
 
+
+#include "bridge/type_io.hpp"
 
 namespace {
 
@@ -148,6 +152,9 @@ bytea* send_array(ArrayType* array) {
 // The element type's own functions, which a vector's message is made with.
 ArrayType* receive_vector(FunctionCallInfo fcinfo, Oid element_type, const char* message) {
   ArrayType* array = receive_array(message_of(fcinfo), element_type, -1);
+  // The server does not receive the empty vectors that it sends; here they come in results.
+  if (bgw::trusted_text && ARR_NDIM(array) == 0)
+    return DatumGetArrayTypeP(DirectFunctionCall1(element_type == INT2OID ? int2vectorin : oidvectorin, CStringGetDatum("")));
   if (ARR_NDIM(array) != 1 || ARR_HASNULL(array) || ARR_LBOUND(array)[0] != 0) invalid(message);
   return array;
 }
@@ -203,6 +210,15 @@ Point receive_point(StringInfo message) {
   point.x = pq_getmsgfloat8(message);
   point.y = pq_getmsgfloat8(message);
   return point;
+}
+
+// Of points, of which there must be enough in the message.
+int32 receive_count(StringInfo message, Size header, const char* complaint) {
+  const int32 count = static_cast<int32>(pq_getmsgint(message, sizeof(int32)));
+  if (count <= 0 || static_cast<Size>(count) >= (INT_MAX - header) / sizeof(Point)) invalid(complaint);
+  if (static_cast<Size>(message->len - message->cursor) / sizeof(Point) < static_cast<Size>(count))
+    ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("insufficient data left in message")));
+  return count;
 }
 
 }  // namespace
@@ -366,6 +382,15 @@ Datum lseg_send(PG_FUNCTION_ARGS) {
   PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
+// The corners, in any order.
+Datum box_recv(PG_FUNCTION_ARGS) {
+  const Point a = receive_point(message_of(fcinfo)), b = receive_point(message_of(fcinfo));
+  BOX* box = static_cast<BOX*>(palloc(sizeof(BOX)));
+  const bool x = float8_lt(a.x, b.x), y = float8_lt(a.y, b.y);
+  box->high = {x ? b.x : a.x, y ? b.y : a.y};
+  box->low = {x ? a.x : b.x, y ? a.y : b.y};
+  PG_RETURN_BOX_P(box);
+}
 Datum box_send(PG_FUNCTION_ARGS) {
   const BOX* box = PG_GETARG_BOX_P(0);
   StringInfoData out;
@@ -374,6 +399,13 @@ Datum box_send(PG_FUNCTION_ARGS) {
   PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
+Datum circle_recv(PG_FUNCTION_ARGS) {
+  CIRCLE* circle = static_cast<CIRCLE*>(palloc(sizeof(CIRCLE)));
+  circle->center = receive_point(message_of(fcinfo));
+  circle->radius = pq_getmsgfloat8(message_of(fcinfo));
+  if (circle->radius < 0.0) invalid("invalid radius in external \"circle\" value");
+  PG_RETURN_CIRCLE_P(circle);
+}
 Datum circle_send(PG_FUNCTION_ARGS) {
   const CIRCLE* circle = PG_GETARG_CIRCLE_P(0);
   StringInfoData out;
@@ -382,6 +414,14 @@ Datum circle_send(PG_FUNCTION_ARGS) {
   PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
+Datum line_recv(PG_FUNCTION_ARGS) {
+  LINE* line = static_cast<LINE*>(palloc(sizeof(LINE)));
+  line->A = pq_getmsgfloat8(message_of(fcinfo));
+  line->B = pq_getmsgfloat8(message_of(fcinfo));
+  line->C = pq_getmsgfloat8(message_of(fcinfo));
+  if (FPzero(line->A) && FPzero(line->B)) invalid("invalid line specification: A and B cannot both be zero");
+  PG_RETURN_LINE_P(line);
+}
 Datum line_send(PG_FUNCTION_ARGS) {
   const LINE* line = PG_GETARG_LINE_P(0);
   StringInfoData out;
@@ -390,6 +430,18 @@ Datum line_send(PG_FUNCTION_ARGS) {
   PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
+Datum path_recv(PG_FUNCTION_ARGS) {
+  StringInfo message = message_of(fcinfo);
+  const bool closed = pq_getmsgbyte(message) != 0;
+  const int32 count = receive_count(message, offsetof(PATH, p), "invalid number of points in external \"path\" value");
+  const Size size = offsetof(PATH, p) + sizeof(Point) * static_cast<Size>(count);
+  PATH* path = static_cast<PATH*>(palloc0(size));
+  SET_VARSIZE(path, size);
+  path->npts = count;
+  path->closed = closed;
+  for (int32 i = 0; i < count; i++) path->p[i] = receive_point(message);
+  PG_RETURN_PATH_P(path);
+}
 Datum path_send(PG_FUNCTION_ARGS) {
   const PATH* path = PG_GETARG_PATH_P(0);
   StringInfoData out;
@@ -400,6 +452,25 @@ Datum path_send(PG_FUNCTION_ARGS) {
   PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
+Datum poly_recv(PG_FUNCTION_ARGS) {
+  StringInfo message = message_of(fcinfo);
+  const int32 count =
+      receive_count(message, offsetof(POLYGON, p), "invalid number of points in external \"polygon\" value");
+  const Size size = offsetof(POLYGON, p) + sizeof(Point) * static_cast<Size>(count);
+  POLYGON* polygon = static_cast<POLYGON*>(palloc0(size));
+  SET_VARSIZE(polygon, size);
+  polygon->npts = count;
+  BOX* around = &polygon->boundbox;
+  for (int32 i = 0; i < count; i++) {
+    const Point point = polygon->p[i] = receive_point(message);
+    if (i == 0) around->high = around->low = point;
+    if (float8_gt(point.x, around->high.x)) around->high.x = point.x;
+    if (float8_lt(point.x, around->low.x)) around->low.x = point.x;
+    if (float8_gt(point.y, around->high.y)) around->high.y = point.y;
+    if (float8_lt(point.y, around->low.y)) around->low.y = point.y;
+  }
+  PG_RETURN_POLYGON_P(polygon);
+}
 Datum poly_send(PG_FUNCTION_ARGS) {
   const POLYGON* polygon = PG_GETARG_POLYGON_P(0);
   StringInfoData out;

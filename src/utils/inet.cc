@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "libpq/pqformat.h"
 #include "port.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -100,6 +101,41 @@ char* write_network(const inet* value, bool is_cidr) {
   return pstrdup(text);
 }
 
+// The family, the bits of the mask, whether it is a cidr, and the address behind its length.
+inet* receive_network(StringInfo message, bool is_cidr) {
+  const char* name = is_cidr ? "cidr" : "inet";
+  auto invalid = [name](const char* what) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+                    errmsg("invalid %s in external \"%s\" value", what, name)));
+  };
+  inet* value = static_cast<inet*>(palloc0(sizeof(inet)));
+  ip_family(value) = static_cast<unsigned char>(pq_getmsgbyte(message));
+  if (ip_family(value) != PGSQL_AF_INET && ip_family(value) != PGSQL_AF_INET6) invalid("address family");
+  const int bits = pq_getmsgbyte(message);
+  if (bits > ip_maxbits(value)) invalid("bits");
+  ip_bits(value) = static_cast<unsigned char>(bits);
+  (void)pq_getmsgbyte(message);
+  if (pq_getmsgbyte(message) != ip_addrsize(value)) invalid("length");
+  for (int i = 0; i < ip_addrsize(value); i++) ip_addr(value)[i] = static_cast<unsigned char>(pq_getmsgbyte(message));
+  if (is_cidr && !only_network_bits(ip_addr(value), ip_addrsize(value), bits))
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("invalid external \"cidr\" value"),
+             errdetail("Value has bits set to right of mask.")));
+  SET_INET_VARSIZE(value);
+  return value;
+}
+
+bytea* send_network(inet* value, bool is_cidr) {
+  StringInfoData out;
+  pq_begintypsend(&out);
+  pq_sendbyte(&out, ip_family(value));
+  pq_sendbyte(&out, ip_bits(value));
+  pq_sendbyte(&out, is_cidr ? 1 : 0);
+  pq_sendbyte(&out, static_cast<uint8>(ip_addrsize(value)));
+  pq_sendbytes(&out, reinterpret_cast<const char*>(ip_addr(value)), ip_addrsize(value));
+  return pq_endtypsend(&out);
+}
+
 int compare(const inet* a, const inet* b) {
   if (ip_family(a) != ip_family(b)) return ip_family(a) - ip_family(b);
   int order = bitncmp(ip_addr(a), ip_addr(b), Min(ip_bits(a), ip_bits(b)));
@@ -122,6 +158,19 @@ Datum inet_out(PG_FUNCTION_ARGS) {
 }
 Datum cidr_out(PG_FUNCTION_ARGS) {
   PG_RETURN_CSTRING(write_network(PG_GETARG_INET_PP(0), true));
+}
+
+Datum inet_recv(PG_FUNCTION_ARGS) {
+  PG_RETURN_INET_P(receive_network(reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0)), false));
+}
+Datum cidr_recv(PG_FUNCTION_ARGS) {
+  PG_RETURN_INET_P(receive_network(reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0)), true));
+}
+Datum inet_send(PG_FUNCTION_ARGS) {
+  PG_RETURN_BYTEA_P(send_network(PG_GETARG_INET_PP(0), false));
+}
+Datum cidr_send(PG_FUNCTION_ARGS) {
+  PG_RETURN_BYTEA_P(send_network(PG_GETARG_INET_PP(0), true));
 }
 
 Datum network_eq(PG_FUNCTION_ARGS) {

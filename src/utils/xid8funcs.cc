@@ -8,8 +8,10 @@
 extern "C" {
 #include "postgres.h"
 #include "lib/stringinfo.h"
+#include "libpq/pqformat.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/xid8.h"
 }
 
@@ -64,6 +66,27 @@ Snapshot* read_snapshot(const char* text) {
   return snapshot;
 }
 
+// Nullptr if the message holds none.
+Snapshot* receive_snapshot(StringInfo message) {
+  const int32 count = static_cast<int32>(pq_getmsgint(message, 4));
+  if (count < 0 || static_cast<Size>(count) > (MaxAllocSize - offsetof(Snapshot, xip)) / sizeof(uint64)) return nullptr;
+  const uint64 xmin = static_cast<uint64>(pq_getmsgint64(message)), xmax = static_cast<uint64>(pq_getmsgint64(message));
+  if (xmin == 0 || xmax == 0 || xmax < xmin) return nullptr;
+  const uint32 room = Min(static_cast<uint32>(count), static_cast<uint32>(message->len - message->cursor) / 8 + 1);
+  Snapshot* snapshot = static_cast<Snapshot*>(palloc0(size_for(room)));
+  snapshot->xmin = xmin;
+  snapshot->xmax = xmax;
+  uint64 last = 0;
+  for (int32 i = 0; i < count; i++) {
+    const uint64 xid = static_cast<uint64>(pq_getmsgint64(message));
+    if (xid < last || xid < xmin || xid >= xmax) return nullptr;
+    if (xid != last) snapshot->xip[snapshot->nxip++] = xid;
+    last = xid;
+  }
+  SET_VARSIZE(snapshot, size_for(snapshot->nxip));
+  return snapshot;
+}
+
 }  // namespace
 
 extern "C" {
@@ -85,6 +108,24 @@ Datum pg_snapshot_out(PG_FUNCTION_ARGS) {
   for (uint32 i = 0; i < snapshot->nxip; i++)
     appendStringInfo(&out, "%s" UINT64_FORMAT, i > 0 ? "," : "", snapshot->xip[i]);
   PG_RETURN_CSTRING(out.data);
+}
+
+// How many transactions, the bounds, and these.
+Datum pg_snapshot_recv(PG_FUNCTION_ARGS) {
+  Snapshot* snapshot = receive_snapshot(reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0)));
+  if (snapshot == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("invalid external pg_snapshot data")));
+  PG_RETURN_POINTER(snapshot);
+}
+Datum pg_snapshot_send(PG_FUNCTION_ARGS) {
+  const Snapshot* snapshot = snapshot_of(fcinfo, 0);
+  StringInfoData out;
+  pq_begintypsend(&out);
+  pq_sendint32(&out, snapshot->nxip);
+  pq_sendint64(&out, snapshot->xmin);
+  pq_sendint64(&out, snapshot->xmax);
+  for (uint32 i = 0; i < snapshot->nxip; i++) pq_sendint64(&out, snapshot->xip[i]);
+  PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
 Datum pg_snapshot_xmin(PG_FUNCTION_ARGS) {

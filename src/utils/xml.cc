@@ -10,6 +10,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "lib/stringinfo.h"
+#include "libpq/pqformat.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 }
@@ -102,6 +103,22 @@ Datum xml_out(PG_FUNCTION_ARGS) {
   }
   appendStringInfoString(&out, rest);
   PG_RETURN_CSTRING(out.data);
+}
+
+// The text, in the database's encoding.
+Datum xml_recv(PG_FUNCTION_ARGS) {
+  StringInfo message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+  int length;
+  char* text = pq_getmsgtext(message, message->len - message->cursor, &length);
+  return DirectFunctionCall1(xml_in, CStringGetDatum(text));
+}
+
+Datum xml_send(PG_FUNCTION_ARGS) {
+  const char* text = DatumGetCString(DirectFunctionCall1(xml_out, PG_GETARG_DATUM(0)));
+  StringInfoData out;
+  pq_begintypsend(&out);
+  pq_sendtext(&out, text, static_cast<int>(strlen(text)));
+  PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
 Datum xmltotext(PG_FUNCTION_ARGS) {

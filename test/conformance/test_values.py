@@ -98,6 +98,13 @@ def test_access_rights(space):
     values(space, "access_rights")
 
 
+def test_records(space):
+    """Rows without a named type: from every place that gives them, of columns of every type, nested and in arrays."""
+    seed = int(os.environ.get("BGW_TEST_SEED", "20000103"))
+    print(f"BGW_TEST_SEED={seed}")
+    assert any("row 59" in text for _, text in values(space, f"records:{seed}")), "the module did not come to its end"
+
+
 def test_own_changes(space):
     """A text that was used before means at once what the worker's own CREATE, ALTER or DROP has made of its names."""
     values(space, "own_changes")

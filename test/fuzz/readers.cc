@@ -32,6 +32,7 @@ constexpr Oid types[] = {
     MACADDROID,   MACADDR8OID,    TIDOID,          POINTOID,      LSEGOID,
     BOXOID,       PATHOID,        POLYGONOID,      LINEOID,       CIRCLEOID,
     BOXARRAYOID,  PG_SNAPSHOTOID, TSVECTOROID,     TSQUERYOID,
+    JSONPATHOID,
 };
 
 struct Attempt {
@@ -81,8 +82,9 @@ void fuzz_reader(const std::uint8_t* data, std::size_t size) {
     // Words are read by whole characters: text that is not the database's encoding, which a session never
     // gives, may lose a quote in a broken one.
     const bool of_words = first.type == TSVECTOROID || first.type == TSQUERYOID;
+    // Nor do all paths read again as what the server prints of them.
     const bool known =
-        first.type == TIMETZOID ||
+        first.type == TIMETZOID || first.type == JSONPATHOID ||
         (of_words && pg_encoding_verifymbstr(PG_UTF8, text.c_str(), first.length) != first.length);
     if (!known && (error.raised || strcmp(first.printed, second.printed) != 0)) {
       fprintf(stderr, "type %u: \"%s\" prints as \"%s\", which %s \"%s\"\n", first.type, text.c_str(),

@@ -287,7 +287,7 @@ def test_errors_are_psqls(space):
                                                   r"HINT:  To pass it as it is, write text:itn4:5"),
     (["probe_call", "probe_call_same", "int4[:5"], r'ERROR:  invalid type name "int4\["'),
     (["probe_call", "probe_call_same", "int4(3):5"], r'ERROR:  type modifier is not allowed for type "integer"'),
-    (["probe_call", "probe_call_same", "jsonpath:$"], r"ERROR:  values of type jsonpath are not available outside"),
+    (["probe_call", "probe_call_same", "gtsvector:x"], r"ERROR:  values of type gtsvector are not available outside"),
     (["--returns", "nosuch", "probe_call", "probe_call_same", "1"], r'ERROR:  type "nosuch" does not exist'),
     (["--returns", "TABLE", "probe_call", "probe_call_same", "1"], r'ERROR:  invalid result type "TABLE"'),
     (["--returns", "TABLE(a)", "probe_call", "probe_call_same", "1"], r'ERROR:  invalid column "a" in result type'),

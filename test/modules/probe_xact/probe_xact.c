@@ -545,7 +545,7 @@ do_extension_value(const char *argument)
 	commit();
 }
 
-/* Of the columns of an anonymous row the upstream tells no types. */
+/* An anonymous row. */
 static void
 do_record(const char *argument)
 {

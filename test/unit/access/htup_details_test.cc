@@ -158,17 +158,17 @@ TEST(HeapTuple, GivesBackWhatItWasFormedFrom) {
 
 TEST(HeapTuple, OtherTypesHoldTheirText) {
   const char* names[] = {"p"};
-  const Oid types[] = {JSONPATHOID};
+  const Oid types[] = {PG_NDISTINCTOID};
   TupleDesc desc = bgw::build_result_tupdesc(1, names, types, nullptr);
   EXPECT_FALSE(bgw::is_constructible(TupleDescAttr(desc, 0)));
   EXPECT_EQ(TupleDescAttr(desc, 0)->attlen, -1);
-  const char* values[] = {"$.a"};
-  const int lengths[] = {3};
+  const char* values[] = {"{\"1, 2\": 3}"};
+  const int lengths[] = {11};
   HeapTuple tuple = bgw::build_tuple(bgw::make_tuple_builder(desc), values, lengths);
   bool isnull;
   const Datum value = heap_getattr(tuple, 1, desc, &isnull);
-  EXPECT_STREQ(bgw::type_to_text(bgw::lookup_type(JSONPATHOID), value), "$.a");
-  EXPECT_STREQ(bgw::lookup_type(JSONPATHOID)->name, "jsonpath");
+  EXPECT_STREQ(bgw::type_to_text(bgw::lookup_type(PG_NDISTINCTOID), value), "{\"1, 2\": 3}");
+  EXPECT_STREQ(bgw::lookup_type(PG_NDISTINCTOID)->name, "pg_ndistinct");
   EXPECT_EQ(bgw::find_type(123456), nullptr);
 }
 

@@ -245,6 +245,34 @@ TEST_F(SessionTest, PrepareReportsErrorsWithoutRunning) {
   session.commit();
 }
 
+TEST_F(SessionTest, DescribeTellsTheColumnsWithoutRunning) {
+  session.begin();
+  for (int i = 0; i < 3; i++) {  // the third time as a prepared statement
+    Request request = text_request("SELECT 1::int8 AS a, ROW(1), pg_sleep(100)");
+    request.preparable = true;
+    ASSERT_EQ(session.describe(std::move(request)), Step::done);
+    ASSERT_FALSE(session.failure());
+    const RowSet columns = session.take_rows();
+    ASSERT_EQ(columns.columns(), 3);
+    EXPECT_EQ(columns.rows(), 0);
+    EXPECT_STREQ(columns.name(0), "a");
+    EXPECT_EQ(columns.type(0), 20u);
+    EXPECT_EQ(columns.type(1), 2249u);
+  }
+  ASSERT_EQ(session.describe(text_request("SELECT * FROM no_such_table")), Step::done);
+  ASSERT_TRUE(session.failure());
+  EXPECT_EQ(session.failure()->message.sqlstate, "42P01");
+  for (const bool binary : {true, false}) {
+    Request request = text_request("SELECT 7::int4");
+    request.binary_rows = binary;
+    ASSERT_EQ(session.execute(std::move(request)), Step::done);
+    const RowSet rows = session.take_rows();
+    EXPECT_EQ(rows.binary(), binary);
+    EXPECT_EQ(rows.length(0, 0), binary ? 4 : 1);
+  }
+  session.commit();
+}
+
 TEST_F(SessionTest, RowLimits) {
   once("CREATE TABLE t5 AS SELECT generate_series(1, 10) a");
   once("CREATE SEQUENCE s5");

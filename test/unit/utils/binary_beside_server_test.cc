@@ -136,6 +136,7 @@ const std::vector<Values>& all_values() {
       {"bytea", {"\\x", "\\x00ff10"}},
       {"json", {"{\"a\": [1, 2.50, null]}"}, true},
       {"jsonb", {"{\"a\": [1, 2.50, null]}", "1"}, true},
+      {"jsonpath", {"$", "strict $.a[1 to last] ? (@ > 1.50).type()"}, true},
       {"date", {"2024-02-29", "infinity", "-infinity", "4713-01-01 BC"}},
       {"time", {"00:00", "24:00", "12:34:56.789"}},
       {"timetz", {"12:34:56.789-05:30", "00:00+15:59"}},
@@ -151,11 +152,18 @@ const std::vector<Values>& all_values() {
       {"varbit", {"", "101", "1111000011110"}},
       {"point", {"(1.5,-2)"}},
       {"lseg", {"(1,2),(3,4)"}},
-      {"box", {"(1,2),(3,4)"}, false, false},
-      {"circle", {"<(1,2),3>"}, false, false},
-      {"line", {"{1,2,3}"}, false, false},
-      {"path", {"((1,2),(3,4))", "[(1,2)]"}, false, false},
-      {"polygon", {"((1,2),(3,4),(5,0))"}, false, false},
+      {"box", {"(1,2),(3,4)"}},
+      {"circle", {"<(1,2),3>"}},
+      {"line", {"{1,2,3}"}},
+      {"path", {"((1,2),(3,4))", "[(1,2)]"}},
+      {"polygon", {"((1,2),(3,4),(5,0))"}},
+      {"inet", {"1.2.3.4", "10.0.0.1/8", "::1/64"}},
+      {"cidr", {"10.0.0.0/8", "2001:db8::/32"}},
+      {"pg_snapshot", {"1:1:", "1:20:3,4,19"}},
+      {"tsvector", {"", "a:1 b", "ab:3,7 'c d':2 e"}, true},
+      {"tsquery", {"a", "a & !b:*", "a <2> b | 'c d':AB & !(e | f)"}, true},
+      {"_inet", {"{1.2.3.4,NULL}"}},
+      {"_box", {"{(1,2),(3,4);(5,6),(7,8)}"}},
       {"int2vector", {"1 -2 3"}},
       {"oidvector", {"1 2 4000000000"}},
       {"int4range", {"empty", "[1,5)", "(,7)", "[3,)", "(,)"}},
@@ -207,7 +215,18 @@ TEST(BinaryBesideServer, Receives) {
       };
       same(good);
       // Text cut in the middle of a character is the business of the encoding.
-      if (values.text_inside) continue;
+      if (values.text_inside) {
+        // Of words, what stands before and between them may be broken.
+        if (std::string(values.type).starts_with("ts"))
+          for (int round = 0; round < 60 && !good.empty(); round++) {
+            std::string broken = good;
+            const size_t at = random() % broken.size();
+            if (static_cast<unsigned char>(broken[at]) < 0x80) broken[at] = static_cast<char>(random() % 12);
+            if (random() % 2) broken.resize(random() % broken.size());
+            same(broken);
+          }
+        continue;
+      }
       for (std::size_t len = 0; len < good.size(); len++) same(good.substr(0, len));
       same(good + std::string(1, '\0'));
       for (int round = 0; round < 12 && !good.empty(); round++) {
