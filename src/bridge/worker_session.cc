@@ -331,6 +331,8 @@ void bgw_session_prepare(const BgwRun* run) {
   conclude(run->position_offset);
 }
 
+bool bgw_session_doomed(void) { return session == nullptr || session->doomed(); }
+
 const RowSet* bgw_session_describe(const BgwRun* run) {
   make_ready();
   must_be_in_transaction("a statement was described outside a transaction");

@@ -29,6 +29,9 @@ struct BgwRun {
 // session, no transaction or no connection any more.
 const bgw::RowSet* bgw_session_run(const BgwRun* run, bool* too_many);
 
+// Whether a failure has left nothing to be done with the transaction, or subtransaction, but to roll it back.
+bool bgw_session_doomed(void);
+
 // Runs it once for each of `rows` rows of run->nargs values, in one round trip; the values of a row follow those
 // of the one before, run->values is not used. Returns the sum of the counts of affected rows. Raises as
 // bgw_session_run; nothing of the batch is left then.

@@ -154,6 +154,8 @@ class Session {
   void set_preamble(std::vector<std::string> statements) { preamble_ = std::move(statements); }
   // Whether a failed statement leaves the transaction usable; in effect from the next statement on.
   void set_statement_savepoints(bool on) { statement_savepoints_ = on; }
+  // The transaction, or subtransaction, can only be rolled back. False after a failed statement whose effects are undone.
+  bool doomed() const { return doomed_; }
   void set_prepare_threshold(int threshold) { cache_.set_threshold(threshold); }
 
   // ---- statements; inside a transaction unless `outside` ----

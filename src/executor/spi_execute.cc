@@ -282,10 +282,6 @@ void spi_check_parameter_numbers(const SpiStatement* s, int nargs) {
                     errposition(s->max_param_at + s->offset)));
 }
 
-namespace {
-
-}  // namespace
-
 BgwRun spi_make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const SpiRun* how) {
   BgwRun run = {};
   run.text = s->text;

@@ -119,7 +119,7 @@ uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool 
 // Whether the rows of the statement are to be asked for in binary form (spi_records.cc). May describe it on the upstream.
 bool spi_wants_binary(const SpiStatement* statement, const BgwRun* run);
 
-// Runs it so. One that fails because a type has no binary form is run as text the next time; at once if nothing is changed.
+// Runs it so. One that fails because a type has no binary form is run as text, at once if what it has done is undone.
 const bgw::RowSet* spi_run_binary(const SpiStatement* statement, BgwRun* run, bool* too_many);
 
 // What is sent of a statement.

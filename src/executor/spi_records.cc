@@ -90,7 +90,7 @@ const RowSet* spi_run_binary(const SpiStatement* statement, BgwRun* run, bool* t
     ErrorData* error = CopyErrorData();
     if (!no_binary_form(error)) PG_RE_THROW();
     remember(statement, run, Known::text);
-    if (!run->read_only) PG_RE_THROW();
+    if (bgw_session_doomed()) PG_RE_THROW();
     FlushErrorState();
     FreeErrorData(error);
     run->binary_rows = false;

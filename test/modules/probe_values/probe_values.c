@@ -1540,6 +1540,11 @@ do_records(const char *argument)
 	/* What has no binary form at all can still be read, and what the host does not know is printed. */
 	SPI_execute("SELECT ROW('=r/postgres'::aclitem)", true, 0);
 	SAY("%s", SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_execute("INSERT INTO held VALUES (8, 'h')", false, 0);
+	SPI_execute("WITH w AS (INSERT INTO held VALUES (9, 'i') RETURNING i) SELECT i, ROW('=w/postgres'::aclitem) FROM w", false, 0);
+	SAY("%s %s", SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+	SPI_execute("DELETE FROM held WHERE i IN (8, 9) RETURNING i", false, 0);
+	SAY("%d rows of those", (int) SPI_processed);
 	for (int i = 0; i < 2; i++)
 	{
 		SPI_execute("SELECT ROW('(1,2)'::cube, 1, NULL::cube), ROW(2, ARRAY['(3)'::cube]), 4 AS n", true, 0);
