@@ -93,6 +93,12 @@ ArrayType* receive_array(StringInfo message, Oid element_type, int32 typmod) {
   const int flags = static_cast<int>(pq_getmsgint(message, 4));
   if (flags != 0 && flags != 1) invalid("invalid array flags");
   const Oid said_type = pq_getmsgint(message, sizeof(Oid));
+  // The OIDs of other types than the server's own differ from one database to the next.
+  if (said_type != element_type && said_type < FirstGenbkiObjectId && element_type < FirstGenbkiObjectId)
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("binary data has array element type %u (%s) instead of expected %u (%s)", said_type,
+                           format_type_extended(said_type, -1, FORMAT_TYPE_ALLOW_INVALID), element_type,
+                           format_type_extended(element_type, -1, FORMAT_TYPE_ALLOW_INVALID))));
   int dims[MAXDIM], lbounds[MAXDIM];
   for (int i = 0; i < ndim; i++) {
     dims[i] = static_cast<int>(pq_getmsgint(message, 4));
@@ -100,12 +106,6 @@ ArrayType* receive_array(StringInfo message, Oid element_type, int32 typmod) {
   }
   const int items = ArrayGetNItems(ndim, dims);
   ArrayCheckBounds(ndim, dims, lbounds);
-  // The OIDs of other types than the server's own differ from one database to the next.
-  if (said_type != element_type && said_type < FirstGenbkiObjectId && element_type < FirstGenbkiObjectId)
-    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                    errmsg("binary data has array element type %u (%s) instead of expected %u (%s)", said_type,
-                           format_type_extended(said_type, -1, FORMAT_TYPE_ALLOW_INVALID), element_type,
-                           format_type_extended(element_type, -1, FORMAT_TYPE_ALLOW_INVALID))));
   if (items == 0) return construct_empty_array(element_type);
   Member member;
   find_member(&member, element_type, IOFunc_receive);

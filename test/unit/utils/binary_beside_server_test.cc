@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -208,9 +209,11 @@ TEST(BinaryBesideServer, Receives) {
       auto same = [&](const std::string& bytes) {
         const std::string expected = server_reads(type, bytes);
         const std::string got = host_reads(type, bytes);
-        // A count that no memory is enough for: here it is seen that the message is too short for it.
-        if (expected.find("invalid memory alloc") != std::string::npos && got.starts_with("error: 08P01")) return;
-        EXPECT_EQ(got, expected)
+        // A count that no memory is enough for: here what is wrong with the message itself is seen.
+        if (expected.find("invalid memory alloc") != std::string::npos && got.starts_with("error: ")) return;
+        // The row types of catalogs, which have a name where there is a session to ask.
+        const bool nameless = got.find("(\?\?\?)") != std::string::npos;
+        EXPECT_EQ(got, nameless ? std::regex_replace(expected, std::regex(R"(( \d+) \([^)]*\) instead)"), "$1 (\?\?\?) instead") : expected)
             << values.type << " " << text << " as " << hexadecimal(bytes) << ", seed " << seed;
       };
       same(good);
