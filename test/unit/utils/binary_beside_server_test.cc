@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <random>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -198,6 +197,15 @@ TEST(BinaryBesideServer, Sends) {
   }
 }
 
+constexpr const char* unknown_type = "(\?\?\?)";
+
+// A message of a type mismatch as it is when the first type has no name here.
+std::string without_type_name(std::string message) {
+  const std::size_t from = message.find('('), to = message.find(')');
+  if (from != std::string::npos && to != std::string::npos) message.replace(from, to + 1 - from, unknown_type);
+  return message;
+}
+
 TEST(BinaryBesideServer, Receives) {
   const unsigned seed = static_cast<unsigned>(bgw_test::test_seed());
   std::mt19937 random(seed);
@@ -211,9 +219,9 @@ TEST(BinaryBesideServer, Receives) {
         const std::string got = host_reads(type, bytes);
         // A count that no memory is enough for: here what is wrong with the message itself is seen.
         if (expected.find("invalid memory alloc") != std::string::npos && got.starts_with("error: ")) return;
-        // The row types of catalogs, which have a name where there is a session to ask.
-        const bool nameless = got.find("(\?\?\?)") != std::string::npos;
-        EXPECT_EQ(got, nameless ? std::regex_replace(expected, std::regex(R"(( \d+) \([^)]*\) instead)"), "$1 (\?\?\?) instead") : expected)
+        // The row types of catalogs have a name only where there is a session to ask.
+        const bool nameless = got.find(unknown_type) != std::string::npos;
+        EXPECT_EQ(got, nameless ? without_type_name(expected) : expected)
             << values.type << " " << text << " as " << hexadecimal(bytes) << ", seed " << seed;
       };
       same(good);
