@@ -6,27 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdint>
-#include <fstream>
-#include <sstream>
-#include <string>
+#include "support/mappings.hpp"
 
 
 namespace {
 
 // kB of huge pages in the mapping of this program's code.
 long huge_kilobytes() {
-  const auto here = reinterpret_cast<std::uintptr_t>(&huge_kilobytes);
-  std::ifstream maps("/proc/self/smaps");
-  bool inside = false;
-  for (std::string line; std::getline(maps, line);) {
-    std::uintptr_t start, end;
-    char dash;
-    std::istringstream words(line);
-    if (words >> std::hex >> start >> dash >> end && dash == '-') inside = start <= here && here < end;
-    if (inside && line.starts_with("AnonHugePages:")) return std::stol(line.substr(14));
-  }
-  return -1;
+  return bgw_test::mapping_kilobytes(reinterpret_cast<const void*>(&huge_kilobytes), "AnonHugePages");
 }
 
 int exit_code_of(pid_t pid) {

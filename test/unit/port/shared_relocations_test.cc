@@ -6,13 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdint>
-#include <fstream>
 #include <memory>
-#include <sstream>
-#include <string>
 
 #include "port/program_parts.hpp"
+#include "support/mappings.hpp"
 
 namespace {
 
@@ -27,17 +24,7 @@ struct Other : Speaker {
 
 // What of the mapping of the program's relocated data is anonymous memory and not a file's, in kB.
 long anonymous_kilobytes() {
-  const auto here = reinterpret_cast<std::uintptr_t>(bgw::program_relocated_data().start);
-  std::ifstream maps("/proc/self/smaps");
-  bool inside = false;
-  for (std::string line; std::getline(maps, line);) {
-    std::uintptr_t start, end;
-    char dash;
-    std::istringstream words(line);
-    if (words >> std::hex >> start >> dash >> end && dash == '-') inside = start <= here && here < end;
-    if (inside && line.starts_with("Anonymous:")) return std::stol(line.substr(10));
-  }
-  return -1;
+  return bgw_test::mapping_kilobytes(bgw::program_relocated_data().start, "Anonymous");
 }
 
 bool virtual_calls_work() {
