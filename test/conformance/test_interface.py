@@ -190,7 +190,7 @@ def test_a_running_worker_reads_when_it_wants(space):
         daemon.write_settings(**{"probe_xact.number": "9"})
         daemon.reload()
 
-    agree(run_both(space, "probe_xact", "w sleep_for_reload; late number_and_leave restart=2", r"number 9",
+    agree(run_both(space, "probe_xact", "w wait_for_reload; late number_and_leave restart=2", r"number 9",
                    during=during, apart=True))
 
 

@@ -5,9 +5,11 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <linux/sockios.h>
 
 #include "probe_common.h"
@@ -169,13 +171,25 @@ do_shutdown_request(const char *argument)
 	}
 }
 
+/* Sleeps until a signal has come in that is let in, or one of the postmaster's death. */
+static void
+sleep_until_a_signal(bool or_the_postmaster_dies)
+{
+	sigset_t	mask;
+
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	if (or_the_postmaster_dies)
+		sigdelset(&mask, SIGPWR);
+	sigsuspend(&mask);
+}
+
 /* Never lets a signal in, so that only SIGQUIT and SIGKILL end it. */
 static void
 do_stubborn(const char *argument)
 {
 	SAY("deaf");
 	while (PostmasterIsAlive())
-		pg_usleep(20000);
+		sleep_until_a_signal(true);
 	_exit(1);
 }
 
@@ -186,7 +200,7 @@ do_recalcitrant(const char *argument)
 	pqsignal(SIGQUIT, SIG_IGN);
 	SAY("deaf to everything");
 	while (PostmasterIsAlive())
-		pg_usleep(20000);
+		sleep_until_a_signal(true);
 	_exit(1);
 }
 
@@ -195,7 +209,7 @@ do_spin(const char *argument)
 {
 	SAY("spinning");
 	for (;;)
-		pg_usleep(1000);
+		sleep_until_a_signal(false);
 }
 
 /* --- callbacks ------------------------------------------------------------------------------------------ */
@@ -359,17 +373,16 @@ timed_wait(int events, long timeout, long *took)
 	return result;
 }
 
+/* The kernel sends it, so that it comes while the process waits. */
 static void
 signal_self_later(int signo, int milliseconds)
 {
-	pid_t		me = getpid();
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signo};
+	struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L}};
+	timer_t		timer;
 
-	if (fork() == 0)
-	{
-		pg_usleep(milliseconds * 1000L);
-		kill(me, signo);
-		_exit(0);
-	}
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || timer_settime(timer, 0, &when, NULL) != 0)
+		elog(ERROR, "could not set a timer: %m");
 }
 
 static void

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <sched.h>
+
 #include "probe_common.h"
 
 #include "lib/stringinfo.h"
@@ -464,7 +466,7 @@ do_shared(const char *argument)
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 		counter = shared->counter;
 		if (i % 64 == 0)
-			pg_usleep(1);
+			sched_yield();		/* the others run, and find the lock taken */
 		shared->counter = counter + 1;
 		LWLockRelease(shared->lock);
 
@@ -478,7 +480,10 @@ do_shared(const char *argument)
 	LWLockRelease(shared->lock);
 	/* the others may still be adding: then it is refused, and that is right */
 	while (!LWLockConditionalAcquire(shared->lock, LW_SHARED))
-		pg_usleep(100);
+	{
+		LWLockAcquire(shared->lock, LW_SHARED);	/* until they let it go */
+		LWLockRelease(shared->lock);
+	}
 	SAY("conditional acquired");
 	LWLockRelease(shared->lock);
 	SAY("held %d", LWLockHeldByMe(shared->lock));

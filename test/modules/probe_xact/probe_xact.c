@@ -382,7 +382,7 @@ do_set_module(const char *argument)
 }
 
 static void
-do_sleep_for_reload(const char *argument)
+do_wait_for_reload(const char *argument)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	SAY("number %d", a_number);
@@ -1029,7 +1029,7 @@ static const ProbeAction actions[] = {
 	{"session", do_session},
 	{"no_transaction", do_no_transaction},
 	{"set_module", do_set_module},
-	{"sleep_for_reload", do_sleep_for_reload},
+	{"wait_for_reload", do_wait_for_reload},
 	{"number_and_leave", do_number_and_leave},
 	{"no_snapshot", do_no_snapshot},
 	{"only_outside", do_only_outside},
