@@ -45,6 +45,10 @@ struct TypeInfo {
 // The built-in type, or nullptr if the OID is not one (a user's type, a table's row type, no type at all).
 const TypeInfo* find_type(Oid oid);
 
+// Its pg_type.typelem: TypeInfo's for arrays, and for some that are no arrays, such as name, what their subscripts give.
+// InvalidOid if there is none.
+Oid catalogued_element(const TypeInfo* type);
+
 // The built-in type, or other_type(). Never nullptr.
 const TypeInfo* lookup_type(Oid oid);
 

@@ -9,6 +9,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "catalog/pg_type_d.h"
 #include "utils/fmgrprotos.h"
 }
 
@@ -241,6 +242,21 @@ const TypeInfo* lookup_type(Oid oid) {
 
 int builtin_type_count() {
   return static_cast<int>(type_count);
+}
+
+Oid catalogued_element(const TypeInfo* type) {
+  switch (type->oid) {
+    case NAMEOID:
+      return CHAROID;
+    case POINTOID:
+    case LINEOID:
+      return FLOAT8OID;
+    case LSEGOID:
+    case BOXOID:
+      return POINTOID;
+    default:
+      return type->typelem;
+  }
 }
 
 const TypeInfo* builtin_type(int i) {

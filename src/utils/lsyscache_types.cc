@@ -21,21 +21,9 @@ const bgw::TypeInfo* must_find(Oid typid) {
   return type;
 }
 
-// Some types that are no arrays have an element type too, for subscripts such as those of name:
-// pg_type.typelem.
 Oid io_param(const bgw::TypeInfo* type) {
-  switch (type->oid) {
-    case NAMEOID:
-      return CHAROID;
-    case POINTOID:
-    case LINEOID:
-      return FLOAT8OID;
-    case LSEGOID:
-    case BOXOID:
-      return POINTOID;
-    default:
-      return OidIsValid(type->typelem) ? type->typelem : type->oid;
-  }
+  const Oid element = bgw::catalogued_element(type);
+  return OidIsValid(element) ? element : type->oid;
 }
 
 }  // namespace

@@ -246,22 +246,6 @@ void find_function(Oid oid, FmgrInfo* info, short nargs) {
   info->fn_oid = oid;
 }
 
-// The element of a built-in type that can be subscripted and is no array.
-Oid fixed_element(Oid type) {
-  switch (type) {
-    case NAMEOID:
-      return CHAROID;
-    case POINTOID:
-    case LINEOID:
-      return FLOAT8OID;
-    case LSEGOID:
-    case BOXOID:
-      return POINTOID;
-    default:
-      return InvalidOid;
-  }
-}
-
 bool compares_bytes(Oid collation) {
   return !OidIsValid(collation) || collation == C_COLLATION_OID || collation == POSIX_COLLATION_OID;
 }
@@ -328,7 +312,7 @@ extern "C" TypeCacheEntry* lookup_type_cache(Oid type_id, int flags) {
     entry->typstorage = type->typstorage;
     entry->typtype = type->typtype;
     entry->typrelid = learn_row_relation(type_id);
-    entry->typelem = OidIsValid(type->typelem) ? type->typelem : fixed_element(type_id);
+    entry->typelem = bgw::catalogued_element(type);
     entry->typsubscript = OidIsValid(type->typelem)    ? F_ARRAY_SUBSCRIPT_HANDLER
                           : type_id == JSONBOID        ? F_JSONB_SUBSCRIPT_HANDLER
                           : OidIsValid(entry->typelem) ? F_RAW_ARRAY_SUBSCRIPT_HANDLER
