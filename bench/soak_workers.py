@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Measures what the workers of modules/ cost the database they look after, under pgbench.
 
-usage: bench/soak_workers.py [--only NAME,...] [--where server,host] [--windows N] [--seconds S] [--until PERCENT] [--json FILE]
+usage: bench/soak_workers.py [--only NAME,...] [--where server,host] [--windows N] [--seconds S] [--until PERCENT] [--decide]
+                             [--json FILE]
 
 Each worker runs at its defaults, in the server and under a host beside it, on a private cluster whose pg_stat_statements
 holds 2,000 statements, with 20 idle sessions and an invalid index, so that every worker has something to look at. One
@@ -27,6 +28,9 @@ machine without other work and with a fixed CPU frequency; four cores or more, s
 each have one; data in memory (as it is where /dev/shm is large enough and TMPDIR is not set); windows that are short beside the drift of the machine (one second
 is; below half a second the holding and letting go begin to count).
 
+With --decide it goes on until the interval lies on one side of 99 %, that is until it is shown whether the cost is less than the
+target, for at most ten times --windows as well.
+
 Target for both: less than 1 %. Nothing fails here: the numbers are for reading.
 """
 
@@ -50,6 +54,7 @@ CLIENTS = 4
 COLUMNS = 50  # of a table, two of which each of the statements selects
 IDLE_SESSIONS = 20
 WARM_UP = 5  # seconds
+TARGET = 0.01
 
 # What is to be set beside the defaults; the statement that is true once the worker has had its first round; what is
 # to be done then.
@@ -231,10 +236,10 @@ class Place:
         for pid in self.processes():
             os.kill(pid, signal.SIGCONT)
 
-    def measure(self, windows, seconds, until):
+    def measure(self, windows, seconds, enough):
         """Pairs of ((transactions per second, cores that other programs took) with the worker, the same without it); CPU time of
-        worker and sessions, and of all else in the server, in cores. `until`: half the width of the interval, as a part of 1,
-        at which it ends; None: after the windows."""
+        worker and sessions, and of all else in the server, in cores. `enough(low, high)`: whether the measurement may end with this
+        interval, asked after so many windows; None: it ends."""
         log = os.path.join(self.space.folder, "transactions")
         done = Transactions(log)
         load = self.space.daemon_run([f"{harness.BINDIR}/pgbench", "-n", "-c", str(CLIENTS), "-T", "86400", "-l", "--log-prefix", log,
@@ -280,14 +285,14 @@ class Place:
 
             def known():
                 _, low, high = ratio_interval(pairs(), seed=1, draws=400)
-                return (high - low) / 2 <= until
+                return enough(low, high)
 
             before, times = read(), []
             while True:
                 for n in range(windows):
                     pair = {held: window(held) for held in (n % 2 == 0, n % 2 == 1)}
                     times.append((pair[False], pair[True]))
-                if until is None or len(times) >= 10 * windows or known():
+                if enough is None or len(times) >= 10 * windows or known():
                     break
             after = read()
         finally:
@@ -307,12 +312,19 @@ def main():
     parser.add_argument("--seconds", type=float, default=1, help="length of a window")
     parser.add_argument("--until", type=float, metavar="PERCENT",
                         help="go on until the throughput is known to this much more or less, for at most ten times --windows")
+    parser.add_argument("--decide", action="store_true",
+                        help="go on until it is shown on which side of the target the cost is, for at most ten times --windows")
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
     for given, known in ((options.only, WORKERS), (options.where, ("server", "host"))):
         for name in given.split(","):
             if name not in known:
                 parser.error(f'"{name}" is none of: {", ".join(known)}')
+    enough = None
+    if options.decide:
+        enough = lambda low, high: low > 1 - TARGET or high < 1 - TARGET
+    elif options.until is not None:
+        enough = lambda low, high: (high - low) / 2 <= options.until / 100
     print(f"{'worker':<18} {'where':<7} {'throughput with / without':>26} {'tps':>7}   {'CPU of a core':>13} {'of the server':>13}  target")
     rows = []
     for worker in options.only.split(","):
@@ -324,8 +336,7 @@ def main():
             place = None
             try:
                 place = Place(space, worker, where)
-                pairs, used, others = place.measure(options.windows, options.seconds,
-                                                     None if options.until is None else options.until / 100)
+                pairs, used, others = place.measure(options.windows, options.seconds, enough)
                 ratio, low, high = ratio_interval(pairs, seed=1)
                 row = {"worker": worker, "where": where, "pairs": pairs, "ratio": ratio, "low": low, "high": high,
                            "cores": used, "cores_of_others": others}

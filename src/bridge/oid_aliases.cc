@@ -80,6 +80,15 @@ int known_count;
 uint64 known_generation;
 uint64 generation = 1;
 
+// OIDs without a name as yet that may be printed, in the order in which they came.
+struct Unnamed {
+  Oid type;
+  Oid oid;
+};
+constexpr int most_unnamed = 1000;
+Unnamed unnamed[most_unnamed];
+int unnamed_count;
+
 const Alias* alias_of(Oid type) {
   for (const Alias& alias : aliases)
     if (alias.type == type) return &alias;
@@ -91,6 +100,7 @@ void forget() {
   memset(by_text, 0, sizeof(by_text));
   memset(by_oid, 0, sizeof(by_oid));
   known_count = 0;
+  unnamed_count = 0;
   known_generation = generation;
 }
 
@@ -117,20 +127,41 @@ const Known* find_oid(Oid type, Oid oid) {
   return nullptr;
 }
 
-void remember(Oid type, Oid oid, bool resolved, const char* text) {
-  if (find_text(type, text) != nullptr) return;
+Known* add_known(Oid type, Oid oid, bool resolved, const char* text) {
   if (known_context == nullptr)
     known_context = AllocSetContextCreateInternal(TopMemoryContext, "names of OIDs", ALLOCSET_DEFAULT_SIZES);
   Known* known = static_cast<Known*>(MemoryContextAllocZero(known_context, sizeof(Known)));
   *known = {type, oid, resolved, MemoryContextStrdup(known_context, text), nullptr, nullptr};
-  Known** text_head = &by_text[text_bucket(type, text)];
-  known->next_of_text = *text_head;
-  *text_head = known;
   known_count++;
-  if (!resolved) return;
-  Known** oid_head = &by_oid[oid_bucket(type, oid)];
-  known->next_of_oid = *oid_head;
-  *oid_head = known;
+  return known;
+}
+
+void link_text(Known* known) {
+  Known** head = &by_text[text_bucket(known->type, known->text)];
+  known->next_of_text = *head;
+  *head = known;
+}
+
+void link_oid(Known* known) {
+  Known** head = &by_oid[oid_bucket(known->type, known->oid)];
+  known->next_of_oid = *head;
+  *head = known;
+}
+
+// What the name means, or that it is not one object's.
+void remember(Oid type, Oid oid, bool resolved, const char* text) {
+  if (find_text(type, text) != nullptr) return;
+  Known* known = add_known(type, oid, resolved, text);
+  link_text(known);
+  if (resolved && find_oid(type, oid) == nullptr) link_oid(known);
+}
+
+// How the OID is printed, from which nothing follows for a name that others may have.
+void remember_name(Oid type, Oid oid, const char* text) {
+  if (find_oid(type, oid) != nullptr) return;
+  Known* known = add_known(type, oid, true, text);
+  link_oid(known);
+  if (!may_have_ambiguous_names(type) && find_text(type, text) == nullptr) link_text(known);
 }
 
 // What is printed without a name: no OID at all, and one that no object has.
@@ -214,19 +245,38 @@ Datum read_alias(Oid type, const char* text) {
   return ObjectIdGetDatum(static_cast<Oid>(strtoul(rows->value(0, 0), nullptr, 10)));
 }
 
+// Of this OID, and of all of its type that have none as yet.
+void ask_for_names(const Alias* alias, Oid oid) {
+  StringInfoData oids;
+  initStringInfo(&oids);
+  appendStringInfo(&oids, "{%u", oid);
+  int kept = 0;
+  for (int i = 0; i < unnamed_count; i++) {
+    if (unnamed[i].type != alias->type)
+      unnamed[kept++] = unnamed[i];
+    else if (unnamed[i].oid != oid)
+      appendStringInfo(&oids, ",%u", unnamed[i].oid);
+  }
+  unnamed_count = kept;
+  appendStringInfoChar(&oids, '}');
+  const Oid argument = OIDARRAYOID;
+  const char* value = oids.data;
+  const RowSet* rows = bgw_session_lookup(
+      psprintf("SELECT o, o::pg_catalog.%s::pg_catalog.text FROM pg_catalog.unnest($1) o", alias->name), 1, &argument, &value);
+  for (int row = 0; row < rows->rows(); row++)
+    remember_name(alias->type, static_cast<Oid>(strtoul(rows->value(row, 0), nullptr, 10)), rows->value(row, 1));
+  pfree(oids.data);
+}
+
 char* print_alias(Oid type, Oid oid) {
   if (print_aliases_as_numbers) return psprintf("%u", oid);
   if (!OidIsValid(oid)) return pstrdup("-");
   if (const Known* known = find_oid(type, oid)) return pstrdup(known->text);
   char* number = psprintf("%u", oid);
   if (!bgw_have_session() || !IsTransactionState()) return number;
-  const Oid argument = OIDOID;
-  const char* value = number;
-  const RowSet* rows = bgw_session_lookup(
-      psprintf("SELECT $1::pg_catalog.%s::pg_catalog.text", alias_of(type)->name), 1, &argument, &value);
-  char* text = pstrdup(rows->value(0, 0));
-  remember(type, oid, true, text);
-  return text;
+  ask_for_names(alias_of(type), oid);
+  const Known* known = find_oid(type, oid);
+  return known != nullptr ? pstrdup(known->text) : number;
 }
 
 }  // namespace
@@ -249,11 +299,17 @@ const TypeInfo* alias_type(Oid oid) {
   return found;
 }
 
+bool may_have_ambiguous_names(Oid oid) {
+  const TypeInfo* type = find_type(oid);
+  if (type != nullptr && OidIsValid(type->typelem)) oid = type->typelem;
+  return oid == REGPROCOID || oid == REGOPEROID;
+}
+
 const TypeInfo* learn_buildable_type(Oid oid) {
   const TypeInfo* type = learn_type(oid);
   if (type == nullptr || type->constructible) return type;
   const TypeInfo* alias = alias_type(oid);
-  if (alias == nullptr) alias = record_type(oid);
+  if (alias == nullptr) alias = received_type(oid);
   return alias != nullptr ? alias : type;
 }
 
@@ -342,6 +398,15 @@ void describe_alias(Form_pg_attribute attribute) {
   attribute->attbyval = type->typbyval;
   attribute->attalign = type->typalign;
   attribute->attstorage = type->typstorage;
+}
+
+void note_received_oid(Oid type, Datum value) {
+  if (!OidIsValid(DatumGetObjectId(value)) || type == ACLITEMOID || alias_of(type) == nullptr) return;
+  const Oid oid = DatumGetObjectId(value);
+  if (find_oid(type, oid) != nullptr || unnamed_count == most_unnamed) return;
+  for (int i = 0; i < unnamed_count; i++)
+    if (unnamed[i].oid == oid && unnamed[i].type == type) return;
+  unnamed[unnamed_count++] = {type, oid};
 }
 
 void names_may_have_changed() noexcept {

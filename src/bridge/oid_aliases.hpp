@@ -19,6 +19,9 @@ const TypeInfo* alias_type(Oid oid);
 // unknown, the type as it is if it cannot be built.
 const TypeInfo* learn_buildable_type(Oid oid);
 
+// Whether what the upstream prints of the type may be the name of several objects: of regproc, regoper and arrays of them.
+bool may_have_ambiguous_names(Oid oid);
+
 // While true, values are printed as numbers, which the upstream reads as well and without a question from here.
 extern bool print_aliases_as_numbers;
 
@@ -32,6 +35,10 @@ bool resolve_aliases(Oid type, const RowSet* rows, int column);
 Oid role_in_aclitem(const char* name);
 // The other way: the role's name, or its OID as digits. Lives until names may have changed.
 const char* name_in_aclitem(Oid role);
+
+// A value of a column that was received in binary form: when the first of them is printed, the names of all that were noted since
+// are asked for together. Does nothing unless the type is an alias.
+void note_received_oid(Oid type, Datum value);
 
 // Describes the column as the server does, instead of as the text that was sent.
 void describe_alias(Form_pg_attribute attribute);

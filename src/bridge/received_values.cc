@@ -3,6 +3,7 @@
 // A type that this process cannot build, in a record, is turned into its text by the upstream, and its column is described as
 // text: such a record prints as in the server. C style: everything may raise.
 #include <cstring>
+#include <iterator>
 
 #include "core/session.hpp"
 
@@ -12,9 +13,11 @@ extern "C" {
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/typcache.h"
 }
 
@@ -32,8 +35,28 @@ bool is_plain_text(const TypeInfo* type) {
   return read_kind(type) == ReadKind::text && type->constructible;
 }
 
+// Of the types of which the text does not tell all: how they are built when their bytes are there.
+struct Received {
+  Oid oid;
+  PGFunction input;
+  PGFunction output;
+};
+constexpr Received received[] = {
+    {RECORDOID, record_in, record_out},
+    {RECORDARRAYOID, array_in, array_out},
+    {ANYARRAYOID, anyarray_in, anyarray_out},
+    {PG_NDISTINCTOID, pg_ndistinct_in, pg_ndistinct_out},
+    {PG_DEPENDENCIESOID, pg_dependencies_in, pg_dependencies_out},
+    {PG_MCV_LISTOID, pg_mcv_list_in, pg_mcv_list_out},
+};
+
+// Their receive functions take nothing; what is sent is what is in memory.
+bool is_extended_statistics(Oid oid) {
+  return oid == PG_NDISTINCTOID || oid == PG_DEPENDENCIESOID || oid == PG_MCV_LISTOID;
+}
+
 bool receivable(Oid oid) {
-  if (record_type(oid) != nullptr) return true;
+  if (received_type(oid) != nullptr) return true;
   const TypeInfo* type = learn_buildable_type(oid);
   if (type == nullptr || !type->constructible || !OidIsValid(type->typreceive)) return false;
   // In other encodings the bytes say which, the text does not.
@@ -73,32 +96,83 @@ char* text_by_upstream(Oid oid, const char* bytes, int len) {
   return pstrdup(rows->value(0, 0));
 }
 
-}  // namespace
-
-const TypeInfo* record_type(Oid oid) {
-  static TypeInfo record, array;
-  if (oid != RECORDOID && oid != RECORDARRAYOID) return nullptr;
-  TypeInfo* type = oid == RECORDOID ? &record : &array;
-  if (!type->constructible) {
-    *type = *find_type(oid);
-    type->input = oid == RECORDOID ? record_in : array_in;
-    type->output = oid == RECORDOID ? record_out : array_out;
-    type->constructible = true;
-  }
-  return type;
+// To be read where they are: no receive function writes there.
+StringInfoData message_of(const char* bytes, int len) {
+  StringInfoData message = {};
+  message.data = const_cast<char*>(bytes);
+  message.len = message.maxlen = len;
+  return message;
 }
 
-bool has_records(const RowSet* rows) {
+// An array that says itself of what type its elements are. Of a type that this process cannot build it becomes an array of text,
+// which prints alike.
+Datum receive_any_array(const char* bytes, int len) {
+  StringInfoData message = message_of(bytes, len);
+  (void)pq_getmsgint(&message, 4);  // dimensions
+  (void)pq_getmsgint(&message, 4);  // flags
+  const Oid element = pq_getmsgint(&message, 4);
+  if (!receivable(element)) {
+    const Oid array = get_array_type(element);
+    if (!OidIsValid(array))
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                      errmsg("could not find array type for data type %s", format_type_be(element))));
+    char* text = text_by_upstream(array, bytes, len);
+    return DirectFunctionCall3(array_in, CStringGetDatum(text), ObjectIdGetDatum(TEXTOID), Int32GetDatum(-1));
+  }
+  message.cursor = 0;
+  return DirectFunctionCall3(array_recv, PointerGetDatum(&message), ObjectIdGetDatum(element), Int32GetDatum(-1));
+}
+
+}  // namespace
+
+const TypeInfo* received_type(Oid oid) {
+  static TypeInfo built[std::size(received)];
+  for (std::size_t i = 0; i < std::size(received); i++) {
+    if (received[i].oid != oid) continue;
+    if (!built[i].constructible) {
+      built[i] = *find_type(oid);
+      built[i].input = received[i].input;
+      built[i].output = received[i].output;
+      built[i].constructible = true;
+    }
+    return &built[i];
+  }
+  return nullptr;
+}
+
+bool has_received_types(const RowSet* rows) {
   for (int c = 0; c < rows->columns(); c++)
-    if (record_type(rows->type(c)) != nullptr) return true;
+    if (received_type(rows->type(c)) != nullptr) return true;
   return false;
 }
 
-bool to_be_received(const RowSet* described) {
-  if (!has_records(described)) return false;
+bool can_be_received(const RowSet* described) {
   for (int c = 0; c < described->columns(); c++)
     if (!receivable(described->type(c))) return false;
   return true;
+}
+
+bool to_be_received(const RowSet* described) {
+  for (int c = 0; c < described->columns(); c++)
+    if (received_type(described->type(c)) != nullptr || may_have_ambiguous_names(described->type(c)))
+      return can_be_received(described);
+  return false;
+}
+
+bool is_mostly_bytes(const RowSet* rows) {
+  constexpr int looked_at = 32;      // rows
+  constexpr int64 worth_it = 32768;  // characters
+  int64 bytes = 0, others = 0;
+  for (int c = 0; c < rows->columns(); c++) {
+    if (rows->type(c) != BYTEAOID) continue;
+    for (int r = 0; r < rows->rows() && r < looked_at; r++) bytes += rows->length(r, c);
+  }
+  if (bytes < worth_it) return false;
+  for (int c = 0; c < rows->columns(); c++) {
+    if (rows->type(c) == BYTEAOID) continue;
+    for (int r = 0; r < rows->rows() && r < looked_at; r++) others += rows->length(r, c);
+  }
+  return bytes > others;
 }
 
 TupleDesc record_descriptor(int count, const Oid* types) {
@@ -137,6 +211,8 @@ Datum receive_value(const FormData_pg_attribute* attribute, const char* bytes, i
     const char* text = text_by_upstream(oid, bytes, len);
     return PointerGetDatum(cstring_to_text(text));
   }
+  if (bytes != nullptr && oid == ANYARRAYOID) return receive_any_array(bytes, len);
+  if (bytes != nullptr && (oid == BYTEAOID || is_extended_statistics(oid))) return PointerGetDatum(cstring_to_text_with_len(bytes, len));
   const TypeInfo* type = type_of_column(attribute);
   if (bytes != nullptr && trusted_text && is_plain_text(type))
     return PointerGetDatum(cstring_to_text_with_len(bytes, len));
@@ -145,14 +221,12 @@ Datum receive_value(const FormData_pg_attribute* attribute, const char* bytes, i
                     errmsg("no binary input function available for type %s", format_type_be(oid))));
   const Oid ioparam = OidIsValid(type->typelem) ? type->typelem : type->oid;
   if (bytes == nullptr) return OidReceiveFunctionCall(type->typreceive, nullptr, ioparam, attribute->atttypmod);
-  StringInfoData message;
-  initStringInfo(&message);
-  appendBinaryStringInfo(&message, bytes, len);
+  StringInfoData message = message_of(bytes, len);
   const Datum value = OidReceiveFunctionCall(type->typreceive, &message, ioparam, attribute->atttypmod);
   if (message.cursor != message.len)
     ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
                     errmsg("improper binary format in %s %d", what, number)));
-  pfree(message.data);
+  note_received_oid(oid, value);
   return value;
 }
 

@@ -1,5 +1,6 @@
-// Values that the upstream has sent in binary form: rows without a named type, of which no text tells the types of the columns,
-// and what comes in one result with them. Include after postgres.h.
+// Values that the upstream has sent in binary form: those of which the text does not tell all (rows without a named type, what
+// the planner's statistics are kept in, functions whose name others have too), and what comes in one result with them. Include
+// after postgres.h.
 #pragma once
 
 #include "bridge/type_io.hpp"
@@ -11,15 +12,22 @@ extern "C" {
 
 namespace bgw {
 
-// record or record[] as a type that is built in memory, which it is only when received; nullptr for other types.
-const TypeInfo* record_type(Oid oid);
+// The type as one that is built in memory, if it is so only when it is received: record, record[], anyarray, pg_ndistinct,
+// pg_dependencies and pg_mcv_list; nullptr for other types.
+const TypeInfo* received_type(Oid oid);
 
-// Whether a result of those columns should be asked for in binary form: there is a record in it, and all other types can be
-// received. May ask the upstream what the types are.
+// Whether a result of those columns should be asked for in binary form: there is one in it of which the text does or may not tell
+// all, and all others can be received. May ask the upstream what the types are.
 bool to_be_received(const RowSet* described);
 
-// Whether some column is a record or an array of them.
-bool has_records(const RowSet* rows);
+// Whether all of those columns can be received. May ask as well.
+bool can_be_received(const RowSet* described);
+
+// Whether some column is of a type that is built in memory only when it is received.
+bool has_received_types(const RowSet* rows);
+
+// Whether the rows that came as text are mostly bytes, which take twice as long a text.
+bool is_mostly_bytes(const RowSet* rows);
 
 // The descriptor of an anonymous row type with those columns, named f1, f2 and so on; registered, not counted.
 TupleDesc record_descriptor(int count, const Oid* types);

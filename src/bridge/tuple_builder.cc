@@ -199,7 +199,7 @@ const TypeInfo* type_of_column(const FormData_pg_attribute* attribute) {
   if (type == nullptr || carries_text(attribute)) return other_type();
   if (type->constructible) return type;
   const TypeInfo* alias = alias_type(attribute->atttypid);
-  if (alias == nullptr) alias = record_type(attribute->atttypid);
+  if (alias == nullptr) alias = received_type(attribute->atttypid);
   return alias != nullptr ? alias : other_type();
 }
 

@@ -203,7 +203,7 @@ void walk(const Json& node, TreeFacts& facts) {
   }
 }
 
-// ---- records ----
+// ---- what is had in binary form only ----
 
 constexpr std::uint32_t hash_of(std::string_view name) {
   std::uint32_t hash = 2166136261U;
@@ -245,10 +245,28 @@ bool gives_no_record(const Json& call) {
   return std::binary_search(builtin_hashes.begin(), builtin_hashes.end(), hash_of(last_name(call, "funcname")));
 }
 
+// The columns of the server's catalogs and views whose types are told by the binary form alone: what the planner's statistics are
+// kept in, and functions whose name others may have too.
+constexpr std::string_view binary_columns[] = {
+    "aggcombinefn", "aggdeserialfn", "aggfinalfn", "aggfnoid", "aggmfinalfn", "aggminvtransfn", "aggmtransfn", "aggserialfn",
+    "aggtransfn", "amhandler", "amproc", "attmissingval", "conproc", "dependencies", "histogram_bounds", "most_common_elems",
+    "most_common_vals", "n_distinct", "oprcode", "oprjoin", "oprrest", "prosupport", "prsend", "prsheadline", "prslextype",
+    "prsstart", "prstoken", "rngcanonical", "rngsubdiff", "stavalues1", "stavalues2", "stavalues3", "stavalues4", "stavalues5",
+    "stxddependencies", "stxdmcv", "stxdndistinct", "tmplinit", "tmpllexize", "trffromsql", "trftosql", "typanalyze", "typinput",
+    "typmodin", "typmodout", "typoutput", "typreceive", "typsend", "typsubscript"};
+// And what has them.
+constexpr std::string_view binary_relations[] = {
+    "pg_aggregate", "pg_am", "pg_amproc", "pg_attribute", "pg_conversion", "pg_operator", "pg_proc", "pg_range",
+    "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_transform", "pg_ts_parser",
+    "pg_ts_template", "pg_type"};
+static_assert(std::is_sorted(std::begin(binary_columns), std::end(binary_columns)));
+static_assert(std::is_sorted(std::begin(binary_relations), std::end(binary_relations)));
+
 // Names that stand for a whole row of no named type: of subqueries, joins, common table expressions, and functions.
 struct RowNames {
   std::vector<std::string> names;
-  bool with = false;  // what looks like a table may be a common table expression
+  bool with = false;      // what looks like a table may be a common table expression
+  bool catalogs = false;  // "*" may stand for one of binary_columns
 
   void add_alias(const Json& body) {
     if (auto alias = body.find("alias"); alias != body.end()) names.push_back(text_of(*alias, "aliasname"));
@@ -286,17 +304,28 @@ void find_row_names(const Json& node, RowNames& found) {
     } else if (it.key() == "CommonTableExpr") {
       found.with = true;
       found.names.push_back(text_of(body, "ctename"));
-    } else if (it.key() == "RangeVar" && found.with) {
-      found.add_alias(body);
+    } else if (it.key() == "RangeVar") {
+      if (found.with) found.add_alias(body);
+      found.catalogs = found.catalogs || std::binary_search(std::begin(binary_relations), std::end(binary_relations),
+                                                            std::string_view(text_of(body, "relname")));
     }
     find_row_names(body, found);
   }
 }
 
+bool needs_binary(const Json& column, const RowNames& rows) {
+  const Json fields = column.value("fields", Json::array());
+  if (fields.empty()) return false;
+  if (fields.back().contains("A_Star")) return rows.catalogs;
+  const std::string name = last_name(column, "fields");
+  if (std::binary_search(std::begin(binary_columns), std::end(binary_columns), std::string_view(name))) return true;
+  return fields.size() == 1 && std::find(rows.names.begin(), rows.names.end(), name) != rows.names.end();
+}
+
 // `shown`: the node is part of what a query gives.
-bool shows_record(const Json& node, const RowNames& rows, bool shown) {
+bool shows_binary(const Json& node, const RowNames& rows, bool shown) {
   if (node.is_array())
-    return std::any_of(node.begin(), node.end(), [&](const Json& part) { return shows_record(part, rows, shown); });
+    return std::any_of(node.begin(), node.end(), [&](const Json& part) { return shows_binary(part, rows, shown); });
   if (!node.is_object()) return false;
   for (auto it = node.begin(); it != node.end(); ++it) {
     const std::string& key = it.key();
@@ -311,22 +340,23 @@ bool shows_record(const Json& node, const RowNames& rows, bool shown) {
     } else if (shown) {
       if (key == "RowExpr") return true;
       if (key == "FuncCall" && !gives_no_record(body)) return true;
-      if (key == "TypeCast" && body.contains("typeName") && last_name(body.at("typeName"), "names") == "record") return true;
-      if (key == "ColumnRef" && body.value("fields", Json::array()).size() == 1 &&
-          std::find(rows.names.begin(), rows.names.end(), last_name(body, "fields")) != rows.names.end())
-        return true;
+      if (key == "TypeCast" && body.contains("typeName")) {
+        const std::string type = last_name(body.at("typeName"), "names");
+        if (type == "record" || type == "regproc" || type == "regoper") return true;
+      }
+      if (key == "ColumnRef" && needs_binary(body, rows)) return true;
     }
-    if (shows_record(body, rows, here)) return true;
+    if (shows_binary(body, rows, here)) return true;
   }
   return false;
 }
 
 // `body` of a SELECT, or of another statement whose RETURNING list is all that it gives.
-bool may_give_records(const Json& body, bool select) {
+bool may_need_binary(const Json& body, bool select) {
   RowNames rows;
   find_row_names(body.value("withClause", Json::object()), rows);
   find_row_names(body, rows);
-  return select ? shows_record(body, rows, false) : shows_record(body.at("returningList"), rows, true);
+  return select ? shows_binary(body, rows, false) : shows_binary(body.at("returningList"), rows, true);
 }
 
 bool modifies_in_with(const Json& body) {
@@ -542,7 +572,7 @@ void describe(Statement& s, const std::string& node, const Json& body, std::stri
       s.setting = SettingAction::show;
     }
   }
-  if (s.kind == StatementKind::select || s.returning) s.may_give_records = may_give_records(body, s.kind == StatementKind::select);
+  if (s.kind == StatementKind::select || s.returning) s.may_need_binary = may_need_binary(body, s.kind == StatementKind::select);
   static const char* const without_snapshot[] = {
       "TransactionStmt", "LockStmt",   "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt",
       "FetchStmt",       "ListenStmt", "NotifyStmt",      "UnlistenStmt",     "CheckPointStmt"};

@@ -49,9 +49,9 @@ struct Statement {
   bool read_only = false;  // a SELECT that neither locks rows nor has a data-modifying WITH
   bool cursor_ok = false;  // can be the query of DECLARE CURSOR
   bool needs_snapshot = true;
-  // Its result may have a column of rows without a named type; if not, that would be through something that the text does not
-  // show.
-  bool may_give_records = false;
+  // Its result may have a column of which the text form does not tell all: rows without a named type, what the planner's
+  // statistics are kept in, functions. If not, that would be through something that the statement does not show.
+  bool may_need_binary = false;
   bool drops_prepared = false;      // DISCARD ALL/PLANS, DEALLOCATE: our prepared statements may be gone
   bool changes_names = false;       // may create, alter or drop something that a text names, or run what does
   bool analyzed_at_prepare = true;  // false: a utility statement, which the server only parses when prepared

@@ -66,7 +66,7 @@ namespace {
 const char* parameter_text(Oid oid, Datum value) {
   const bgw::TypeInfo* type = bgw::learn_buildable_type(oid);
   // The server reads no value of a type of which it does not know the columns, either.
-  if (type != nullptr && type->constructible && bgw::record_type(oid) == nullptr)
+  if (type != nullptr && type->constructible && bgw::received_type(oid) == nullptr)
     return bgw::type_to_text(type, value);
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("a parameter of type %s cannot be sent from outside the server",
@@ -208,7 +208,8 @@ void receive_rows(SPITupleTable* table, const RowSet* rows) {
 
 }  // namespace
 
-void spi_make_tuptable(const RowSet* rows) {
+bool spi_make_tuptable(const RowSet* rows) {
+  volatile bool told = true;
   MemoryContext outside = CurrentMemoryContext;
   SPITupleTable* table = begin_tuptable();
   MemoryContext context = table->tuptabcxt;
@@ -233,8 +234,12 @@ void spi_make_tuptable(const RowSet* rows) {
   MemoryContextSwitchTo(spi_current->exec_context);
   const bool binary = rows->binary();
   for (int c = 0; c < columns && !binary; ++c)
-    if (bgw::alias_type(types[c]) != nullptr && bgw::resolve_aliases(types[c], rows, c))
-      bgw::describe_alias(TupleDescAttr(table->tupdesc, c));
+    if (bgw::alias_type(types[c]) != nullptr) {
+      if (bgw::resolve_aliases(types[c], rows, c))
+        bgw::describe_alias(TupleDescAttr(table->tupdesc, c));
+      else
+        told = false;
+    }
   MemoryContextSwitchTo(context);
   table->alloced = count > 128 ? static_cast<uint64>(count) : 128;
   table->vals = static_cast<HeapTuple*>(MemoryContextAllocHuge(context, table->alloced * sizeof(HeapTuple)));
@@ -261,6 +266,7 @@ void spi_make_tuptable(const RowSet* rows) {
   PG_END_TRY();
   MemoryContextSwitchTo(outside);
   spi_current->tuptable = table;
+  return told;
 }
 
 // ---- one statement ----
@@ -316,10 +322,10 @@ int code_of_tag(const char* tag, bool rows) {
 }
 
 // Sets spi_current->processed and ->tuptable, and returns the code.
-int take_rows(const SpiStatement* s, const RowSet* rows) {
+int take_rows(const SpiStatement* s, const BgwRun* run, const RowSet* rows) {
   bool has_rows = rows->has_rows();
   if (has_rows) {
-    spi_make_tuptable(rows);
+    if (!spi_make_tuptable(rows)) spi_note_ambiguous_names(s, run, rows);
     spi_current->processed = spi_current->tuptable->numvals;
   }
   switch (s->kind) {
@@ -408,7 +414,7 @@ int run_one(const SpiStatement* s, const SpiParameters* parameters, const SpiRun
     portal->status = PORTAL_READY;
     portal->sourceText = MemoryContextStrdup(TopTransactionContext, s->text);
   }
-  return take_rows(s, rows);
+  return take_rows(s, &run, rows);
 }
 
 }  // namespace
@@ -478,7 +484,7 @@ void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes) {
     if (!analyzed) continue;
     BgwRun run = spi_make_run(s, nargs, argtypes, nullptr);
     run.want_prepared = true;
-    if (s->may_give_records)
+    if (s->may_need_binary)
       spi_note_columns(s, &run, bgw_session_describe(&run));
     else
       bgw_session_prepare(&run);
@@ -497,7 +503,7 @@ uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool 
   spi_current->processed = 0;
   spi_current->tuptable = nullptr;
   if (!rows->has_rows()) return rows->affected();
-  spi_make_tuptable(rows);
+  (void)spi_make_tuptable(rows);
   return spi_current->tuptable->numvals;
 }
 

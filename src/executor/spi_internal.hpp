@@ -48,7 +48,7 @@ struct SpiStatement {
   const char* text;
   int offset;  // characters before it in the whole text
   const char* tag;
-  bool returning, read_only, cursor_ok, may_give_records, needs_snapshot, drops_prepared, changes_names, analyzed_at_prepare, is_set,
+  bool returning, read_only, cursor_ok, may_need_binary, needs_snapshot, drops_prepared, changes_names, analyzed_at_prepare, is_set,
       closes_cursor;
   const char* set_name;
   bgw::SettingAction setting;
@@ -116,7 +116,7 @@ void spi_prepare_text(const SpiText* text, int nargs, const Oid* argtypes);
 // `binary`: the rows are asked for in binary form.
 uint64 spi_run_internal(const char* text, const SpiParameters* parameters, bool read_only, bool binary);
 
-// Whether the rows of the statement are to be asked for in binary form (spi_records.cc). May describe it on the upstream.
+// Whether the rows of the statement are to be asked for in binary form (spi_binary.cc). May describe it on the upstream.
 bool spi_wants_binary(const SpiStatement* statement, const BgwRun* run);
 
 // Runs it so. One that fails because a type has no binary form is run as text, at once if what it has done is undone.
@@ -127,6 +127,9 @@ BgwRun spi_make_run(const SpiStatement* s, int nargs, const Oid* argtypes, const
 
 // Its columns are known now.
 void spi_note_columns(const SpiStatement* statement, const BgwRun* run, const bgw::RowSet* columns);
+
+// Its rows came as text with names in it that are not one object's.
+void spi_note_ambiguous_names(const SpiStatement* statement, const BgwRun* run, const bgw::RowSet* columns);
 
 // Values as the upstream reads them, nullptr for NULL, in the current context: as text, but for bytea if
 // binary_lengths is not nullptr, which is set to those of BgwRun.
@@ -152,8 +155,9 @@ struct SpiErrorContext {
 void spi_push_error_context(SpiErrorContext* context, const char* query);
 void spi_pop_error_context(const SpiErrorContext* context);
 
-// Makes the current level's tuptable from rows of the session.
-void spi_make_tuptable(const bgw::RowSet* rows);
+// Makes the current level's tuptable from rows of the session. False: there are names of functions or operators in it that are
+// not one object's, so that these columns are text.
+bool spi_make_tuptable(const bgw::RowSet* rows);
 
 // The same, of one row with one column of type text.
 void spi_make_text_tuptable(const char* name, const char* value);

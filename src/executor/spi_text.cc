@@ -55,7 +55,7 @@ SpiText* spi_read_text(const char* source) {
     to->returning = from.returning;
     to->read_only = from.read_only;
     to->cursor_ok = from.cursor_ok;
-    to->may_give_records = from.may_give_records;
+    to->may_need_binary = from.may_need_binary;
     to->needs_snapshot = from.needs_snapshot;
     to->drops_prepared = from.drops_prepared;
     to->changes_names = from.changes_names || from.kind == bgw::StatementKind::unknown;

@@ -16,6 +16,11 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "utils/array_internal.hpp"
+
+using bgw::array_too_big;
+using bgw::most_array_elements;
+
 extern "C" {
 bool Array_nulls = true;
 }
@@ -73,13 +78,6 @@ void check_dimensions(int ndims) {
                     errmsg("number of array dimensions (%d) exceeds the maximum allowed (%d)", ndims, MAXDIM)));
 }
 
-// `most`: bytes, or elements.
-[[noreturn]] void too_big(int most = static_cast<int>(MaxAllocSize)) {
-  ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                  errmsg("array size exceeds the maximum allowed (%d)", most)));
-  pg_unreachable();
-}
-
 // The offset of the element with these subscripts, or -1 if there is none.
 int offset_of(ArrayType* array, int nSubscripts, const int* indx) {
   const int ndim = ARR_NDIM(array);
@@ -91,6 +89,49 @@ int offset_of(ArrayType* array, int nSubscripts, const int* indx) {
 }
 
 }  // namespace
+
+namespace bgw {
+
+void array_too_big(int most) {
+  ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                  errmsg("array size exceeds the maximum allowed (%d)", most)));
+  pg_unreachable();
+}
+
+ArrayType* build_array(Datum* elems, const bool* nulls, bool with_bitmap, int ndims, const int* dims, const int* lbs, Oid elmtype,
+                       int elmlen, bool elmbyval, char elmalign) {
+  check_dimensions(ndims);
+  const int items = ArrayGetNItems(ndims, dims);
+  ArrayCheckBounds(ndims, dims, lbs);
+  if (items <= 0) return construct_empty_array(elmtype);
+
+  Size size = 0;
+  for (int i = 0; i < items; i++) {
+    if (nulls != nullptr && nulls[i]) {
+      with_bitmap = true;
+      continue;
+    }
+    if (elmlen == -1) elems[i] = PointerGetDatum(PG_DETOAST_DATUM(elems[i]));
+    size = att_addlength_datum(size, elmlen, elems[i]);
+    size = att_align_nominal(size, elmalign);
+    if (!AllocSizeIsValid(size)) array_too_big(MaxAllocSize);
+  }
+  const Size overhead = with_bitmap ? ARR_OVERHEAD_WITHNULLS(ndims, items) : ARR_OVERHEAD_NONULLS(ndims);
+  size += overhead;
+  if (!AllocSizeIsValid(size)) array_too_big(MaxAllocSize);
+
+  ArrayType* array = static_cast<ArrayType*>(palloc0(size));
+  SET_VARSIZE(array, size);
+  array->ndim = ndims;
+  array->dataoffset = with_bitmap ? static_cast<int32>(overhead) : 0;
+  array->elemtype = elmtype;
+  memcpy(ARR_DIMS(array), dims, static_cast<Size>(ndims) * sizeof(int));
+  memcpy(ARR_LBOUND(array), lbs, static_cast<Size>(ndims) * sizeof(int));
+  CopyArrayEls(array, elems, const_cast<bool*>(nulls), items, elmlen, elmbyval, elmalign, false);
+  return array;
+}
+
+}  // namespace bgw
 
 extern "C" {
 
@@ -110,13 +151,12 @@ int ArrayGetOffset0(int n, const int* tup, const int* scale) {
 }
 
 int ArrayGetNItems(int ndim, const int* dims) {
-  constexpr int64 most = static_cast<int64>(MaxAllocSize / sizeof(Datum));
   if (ndim <= 0) return 0;
   int64 items = 1;
   for (int i = 0; i < ndim; i++) {
-    if (dims[i] < 0) too_big(static_cast<int>(most));
+    if (dims[i] < 0) array_too_big(most_array_elements);
     items *= dims[i];
-    if (items > most) too_big(static_cast<int>(most));
+    if (items > most_array_elements) array_too_big(most_array_elements);
   }
   return static_cast<int>(items);
 }
@@ -220,36 +260,7 @@ ArrayType* construct_array(Datum* elems, int nelems, Oid elmtype, int elmlen, bo
 
 ArrayType* construct_md_array(Datum* elems, bool* nulls, int ndims, int* dims, int* lbs, Oid elmtype,
                               int elmlen, bool elmbyval, char elmalign) {
-  check_dimensions(ndims);
-  const int items = ArrayGetNItems(ndims, dims);
-  ArrayCheckBounds(ndims, dims, lbs);
-  if (items <= 0) return construct_empty_array(elmtype);
-
-  Size size = 0;
-  bool has_nulls = false;
-  for (int i = 0; i < items; i++) {
-    if (nulls != nullptr && nulls[i]) {
-      has_nulls = true;
-      continue;
-    }
-    if (elmlen == -1) elems[i] = PointerGetDatum(PG_DETOAST_DATUM(elems[i]));
-    size = att_addlength_datum(size, elmlen, elems[i]);
-    size = att_align_nominal(size, elmalign);
-    if (!AllocSizeIsValid(size)) too_big();
-  }
-  const Size overhead = has_nulls ? ARR_OVERHEAD_WITHNULLS(ndims, items) : ARR_OVERHEAD_NONULLS(ndims);
-  size += overhead;
-  if (!AllocSizeIsValid(size)) too_big();
-
-  ArrayType* array = static_cast<ArrayType*>(palloc0(size));
-  SET_VARSIZE(array, size);
-  array->ndim = ndims;
-  array->dataoffset = has_nulls ? static_cast<int32>(overhead) : 0;
-  array->elemtype = elmtype;
-  memcpy(ARR_DIMS(array), dims, static_cast<Size>(ndims) * sizeof(int));
-  memcpy(ARR_LBOUND(array), lbs, static_cast<Size>(ndims) * sizeof(int));
-  CopyArrayEls(array, elems, nulls, items, elmlen, elmbyval, elmalign, false);
-  return array;
+  return bgw::build_array(elems, nulls, false, ndims, dims, lbs, elmtype, elmlen, elmbyval, elmalign);
 }
 
 void deconstruct_array(ArrayType* array, Oid elmtype, int elmlen, bool elmbyval, char elmalign, Datum** elemsp,
@@ -348,7 +359,7 @@ Datum array_set_element(Datum arraydatum, int nSubscripts, int* indx, Datum data
     const int64 first = Min(lbs[0], indx[0]);
     const int64 last = Max(static_cast<int64>(lbs[0]) + dims[0] - 1, static_cast<int64>(indx[0]));
     const int64 count = last - first + 1;
-    if (count > static_cast<int64>(MaxAllocSize / sizeof(Datum))) too_big();
+    if (count > most_array_elements) array_too_big(most_array_elements);
     Datum* grown = static_cast<Datum*>(palloc0(static_cast<Size>(count) * sizeof(Datum)));
     bool* grown_nulls = static_cast<bool*>(palloc(static_cast<Size>(count)));
     memset(grown_nulls, true, static_cast<Size>(count));
@@ -363,8 +374,7 @@ Datum array_set_element(Datum arraydatum, int nSubscripts, int* indx, Datum data
   }
   elements[offset] = dataValue;
   nulls[offset] = isNull;
-  return PointerGetDatum(
-      construct_md_array(elements, nulls, ndim, dims, lbs, type, elmlen, elmbyval, elmalign));
+  return PointerGetDatum(bgw::build_array(elements, nulls, ARR_HASNULL(array), ndim, dims, lbs, type, elmlen, elmbyval, elmalign));
 }
 
 ArrayType* array_set(ArrayType* array, int nSubscripts, int* indx, Datum dataValue, bool isNull,

@@ -14,11 +14,11 @@ from harness import DEADLINE
 EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
 
 
-def values(space, action):
+def values(space, action, module="probe_values"):
     def during(daemon):
         daemon.log.wait_for(EXITED, 4 * DEADLINE)
 
-    transcripts = run_both(space, "probe_values", f"w {action} db", EXITED, during=during)
+    transcripts = run_both(space, module, f"w {action} db", EXITED, during=during)
     agree(transcripts)
     assert any("finish" in text for _, text in transcripts[0]["w"]), "the module did not come to its end"
     for level, text in transcripts[1]["w"]:
@@ -110,3 +110,8 @@ def test_own_changes(space):
     values(space, "own_changes")
     upstream = next(daemon for daemon in space.daemons if daemon.name == "upstream")
     assert not upstream.log.count(r"prepared statement .* (already exists|does not exist)")
+
+
+def test_catalogued_values(space):
+    """What the planner's statistics are kept in, functions whose name others have too, and bytes by the megabyte."""
+    values(space, "everything", "probe_catalogs")

@@ -377,6 +377,53 @@ do_tuples(const char *argument)
 /* ---- arrays */
 
 static void
+say_array(const char *what, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+
+	SAY("%s: %s, %u bytes, crc %u", what, show(get_array_type(ARR_ELEMTYPE(array)), PointerGetDatum(array), false), VARSIZE(array),
+		crc_of((char *) array, VARSIZE(array)));
+}
+
+/* Reads and writes slices of the array that lie in it, across its edges, beyond them, or are none. */
+static void
+do_slices(ArrayType *array, ArrayType *other, int16 length, bool by_value, char align)
+{
+	for (int round = 0; round < 6; round++)
+	{
+		int			count = below(8) == 0 ? ARR_NDIM(array) + 1 : 1 + below(Max(ARR_NDIM(array), 1));
+		int			from[MAXDIM],
+					to[MAXDIM],
+					from_too[MAXDIM],
+					to_too[MAXDIM];
+		bool		has_from[MAXDIM],
+					has_to[MAXDIM];
+		bool		inside = below(2);
+
+		for (int i = 0; i < MAXDIM; i++)
+		{
+			int			begin = i < ARR_NDIM(array) ? ARR_LBOUND(array)[i] : 1;
+			int			width = i < ARR_NDIM(array) ? ARR_DIMS(array)[i] : 2;
+
+			from[i] = inside ? begin + below(width) : begin - 3 + below(width + 6);
+			to[i] = inside ? from[i] + below(width - (from[i] - begin)) : from[i] - (below(6) == 0) + below(width + 2);
+			if (below(40) == 0)
+				from[i] = ONE_OF("-", "+")[0] == '-' ? INT_MIN : INT_MIN + 5;
+			if (below(40) == 0)
+				to[i] = INT_MAX - below(2);
+			has_from[i] = below(6) > 0;
+			has_to[i] = below(6) > 0;
+			from_too[i] = from[i];
+			to_too[i] = to[i];
+		}
+		RESULT("slice", "%d", (say_array("get", array_get_slice(PointerGetDatum(array), count, to, from, has_to, has_from, -1, length, by_value, align)), 1));
+		SAY("bounds %d %d", from[0], to[0]);
+		RESULT("slice", "%d", (say_array("set", array_set_slice(PointerGetDatum(array), count, to_too, from_too, has_to, has_from, PointerGetDatum(other), below(12) == 0, -1, length,
+													by_value, align)), 1));
+	}
+}
+
+static void
 do_arrays(const char *argument)
 {
 	state = strtoull(argument, NULL, 10);
@@ -444,6 +491,23 @@ do_arrays(const char *argument)
 			RESULT("set beyond", "%s", show(get_array_type(type), array_set_element(PointerGetDatum(array), 1, &far, draw_value(type), false, -1, length, by_value, align), false));
 		}
 		RESULT("contains nulls", "%d", array_contains_nulls(array));
+		{
+			int			other_dims[2] = {1 + below(6), 1 + below(6)};
+			int			other_lower[2] = {below(5) - 2, 1};
+			Datum	   *others = palloc(sizeof(Datum) * 36);
+			bool	   *other_nulls = palloc(sizeof(bool) * 36);
+			bool		with_nulls = below(2);
+
+			for (int i = 0; i < 36; i++)
+			{
+				others[i] = draw_value(type);
+				other_nulls[i] = with_nulls && below(4) == 0;
+			}
+			do_slices(below(10) == 0 ? construct_empty_array(type) : array,
+					  construct_md_array(others, other_nulls, 1 + below(2), other_dims, other_lower, type, length, by_value, align), length,
+					  by_value, align);
+			say_array("set inside", array_set_element(PointerGetDatum(array), ndim, last, others[0], false, -1, length, by_value, align));
+		}
 		{
 			ArrayBuildStateAny *any = initArrayResultAny(below(2) ? type : get_array_type(type), CurrentMemoryContext, below(2));
 			bool		arrays = any->scalarstate == NULL;

@@ -76,7 +76,7 @@ TEST(Statement, WhatMayChangeWhatNamesMean) {
     EXPECT_FALSE(one(text).changes_names) << text;
 }
 
-TEST(Statement, WhatMayGiveRecords) {
+TEST(Statement, WhatMayNeedBinaryRows) {
   for (const char* text :
        {"SELECT ROW(1, 2)", "SELECT (1, 2)", "SELECT own(1)", "SELECT s.own(1), 2", "SELECT now(), json_each_text($1)",
         "SELECT NULL::record", "SELECT t FROM (VALUES (1, 2)) t", "SELECT array_agg(t) FROM (SELECT 1 a) AS t",
@@ -84,15 +84,19 @@ TEST(Statement, WhatMayGiveRecords) {
         "SELECT own FROM own()", "SELECT g FROM generate_series(1, 2) WITH ORDINALITY g", "VALUES (ROW(1, 2))",
         "SELECT r FROM (SELECT ROW(1, 2) AS r) s", "SELECT 1 UNION SELECT (SELECT own(1))", "SELECT CASE WHEN a THEN (1, 2) END FROM t",
         "INSERT INTO t VALUES (1) RETURNING ROW(a, b)", "UPDATE t SET a = 1 FROM (SELECT 1 b) s RETURNING s",
-        "SELECT j FROM (t CROSS JOIN u) AS j"})
-    EXPECT_TRUE(one(text).may_give_records) << text;
+        "SELECT j FROM (t CROSS JOIN u) AS j", "SELECT most_common_vals FROM pg_stats", "SELECT s.stavalues5 FROM pg_statistic s",
+        "SELECT * FROM pg_type", "SELECT a.* FROM t JOIN pg_catalog.pg_attribute a ON true", "TABLE pg_stats_ext",
+        "SELECT x FROM (SELECT attmissingval AS x FROM pg_attribute) s", "SELECT 'f'::regproc, 1", "SELECT $1::pg_catalog.regoper"})
+    EXPECT_TRUE(one(text).may_need_binary) << text;
   for (const char* text :
        {"SELECT 1", "SELECT * FROM t", "SELECT t FROM t", "SELECT a, b::text FROM t WHERE (a, b) = (1, 2)",
         "SELECT count(*), max(a), pg_catalog.now() FROM t", "SELECT * FROM own(1)", "SELECT a FROM own(1) AS f(a)",
         "SELECT n FROM generate_series(1, 3) n", "SELECT a FROM t ORDER BY own(a)", "SELECT pg_try_advisory_lock(1)",
         "INSERT INTO t VALUES (own(1), (1, 2)) RETURNING a", "INSERT INTO t SELECT own(1)", "UPDATE t SET (a, b) = (1, 2)",
-        "SELECT set_config('role', $1, true)", "SELECT a FROM (SELECT 1 AS a) s", "CREATE TABLE t AS SELECT ROW(1)"})
-    EXPECT_FALSE(one(text).may_give_records) << text;
+        "SELECT set_config('role', $1, true)", "SELECT a FROM (SELECT 1 AS a) s", "CREATE TABLE t AS SELECT ROW(1)",
+        "SELECT attname FROM pg_attribute WHERE attmissingval IS NULL", "SELECT * FROM pg_class", "SELECT count(*) FROM pg_type",
+        "SELECT 1 FROM pg_proc ORDER BY prosupport", "SELECT 'f(int)'::regprocedure, 't'::regclass"})
+    EXPECT_FALSE(one(text).may_need_binary) << text;
 }
 
 TEST(Statement, SeveralStatementsAndCharacters) {

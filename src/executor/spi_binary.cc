@@ -1,8 +1,8 @@
-// Which statements' rows are asked for in binary form: those with a column of rows without a named type, since only that form
-// tells of what types these rows' columns are.
+// Which statements' rows are asked for in binary form: those with a column of which the text does not tell all, such as a row without
+// a named type: only the binary form tells of what types its columns are.
 //
 // All columns of a result have one form, and it is chosen when the statement is sent. A statement whose text shows that there may be
-// a record is described first, which is a round trip for the first use of the text in a process; SPI_prepare() describes in
+// such a column is described first, which is a round trip for the first use of the text in a process; SPI_prepare() describes in
 // the round trip that it has anyway. Where the text does not show it, the first result tells for the next one.
 #include <string>
 #include <unordered_map>
@@ -62,7 +62,7 @@ bool no_binary_form(const ErrorData* error) {
 
 bool spi_wants_binary(const SpiStatement* statement, const BgwRun* run) {
   const Known known = look_up(statement, run);
-  if (known != Known::nothing || !statement->may_give_records) return known == Known::binary;
+  if (known != Known::nothing || !statement->may_need_binary) return known == Known::binary;
   const bool binary = bgw::to_be_received(bgw_session_describe(run));
   remember(statement, run, binary ? Known::binary : Known::text);
   return binary;
@@ -70,13 +70,19 @@ bool spi_wants_binary(const SpiStatement* statement, const BgwRun* run) {
 
 void spi_note_columns(const SpiStatement* statement, const BgwRun* run, const RowSet* columns) {
   if (run->binary_rows) return;
-  const bool records = columns->columns() > 0 && bgw::has_records(columns);
-  if (!records && !statement->may_give_records) return;
+  const bool needed = bgw::has_received_types(columns) || bgw::is_mostly_bytes(columns);
+  if (!needed && !statement->may_need_binary) return;
   const Known known = look_up(statement, run);
-  if (known != Known::nothing && !records) return;
+  if (known != Known::nothing && !needed) return;
   // What cannot be sent in binary form is known from an attempt.
   if (known == Known::text) return;
-  remember(statement, run, records && bgw::to_be_received(columns) ? Known::binary : Known::text);
+  const bool binary = needed ? bgw::can_be_received(columns) : bgw::to_be_received(columns);
+  remember(statement, run, binary ? Known::binary : Known::text);
+}
+
+void spi_note_ambiguous_names(const SpiStatement* statement, const BgwRun* run, const RowSet* columns) {
+  if (look_up(statement, run) == Known::nothing)
+    remember(statement, run, bgw::can_be_received(columns) ? Known::binary : Known::text);
 }
 
 const RowSet* spi_run_binary(const SpiStatement* statement, BgwRun* run, bool* too_many) {
