@@ -66,4 +66,39 @@ TEST(ReadersFuzz, CorpusAndMutations) {
   }
 }
 
+TEST(ReadersFuzz, BinaryFormsAndMutations) {
+  std::vector<std::string> all = corpus(), inputs;
+  for (std::string& input : all)
+    if (static_cast<unsigned char>(input[0]) >= 0x80) inputs.push_back(std::move(input));
+  ASSERT_GT(inputs.size(), 40u);
+  for (const std::string& input : inputs) feed(input);
+  std::mt19937 random(bgw_test::comparison_seed());
+  auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+  static const std::string words = {"\0\0\0\0\xff\xff\xff\xff\x7f\xff\xff\xff\0\0\0\1\0\0\0\x17\0\0\x04\xd2", 24};
+  for (int round = 0; round < 60000; ++round) {
+    std::string input = inputs[below(inputs.size())];
+    for (std::size_t n = 1 + below(4); n > 0; --n) {
+      const std::size_t at = 1 + below(input.size());
+      switch (below(5)) {
+        case 0:
+          input.insert(std::min(at, input.size()), words.substr(4 * below(6), 1 + below(4)));
+          break;
+        case 1:
+          if (at < input.size()) input.erase(at, 1 + below(4));
+          break;
+        case 2:
+          if (at < input.size()) input[at] = static_cast<char>(below(256));
+          break;
+        case 3:
+          if (at < input.size()) input[at] = static_cast<char>(input[at] ^ (1 << below(8)));
+          break;
+        default:
+          if (at + 4 <= input.size()) input.replace(at, 4, words.substr(4 * below(6), 4));
+      }
+    }
+    if (below(20) == 0) input[0] = static_cast<char>(0x80 | below(128));
+    feed(input);
+  }
+}
+
 }  // namespace
