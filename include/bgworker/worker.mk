@@ -27,5 +27,5 @@ override with_llvm = no
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-# After PGXS, which has no idea of it: an object of C++ is made anew when the SDK changes.
-$(OBJS): $(wildcard $(dir $(WORKER_MK))*.hpp)
+# After PGXS, which has no idea of it: an object is made anew when the SDK changes, or a header beside the Makefile.
+$(OBJS): $(wildcard $(dir $(WORKER_MK))*.hpp $(WORKER_FOLDER)*.hpp $(WORKER_FOLDER)*.h)

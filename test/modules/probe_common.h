@@ -46,7 +46,7 @@ static char *probe_workers;
 static Datum probe_main_arg pg_attribute_unused();
 
 /* Runs something that may raise, and says what was raised. */
-static void pg_attribute_unused()
+static inline void
 probe_attempt(const char *what, void (*run) (void))
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -74,7 +74,7 @@ probe_attempt(const char *what, void (*run) (void))
 static int	probe_times pg_attribute_unused();
 
 /* Fills `worker` in from the words of one description, which it cuts up; returns how many there were. */
-static int
+static inline int
 probe_describe(const char *library, const char *entry, char *words, BackgroundWorker *described)
 {
 	BackgroundWorker worker;
@@ -151,7 +151,7 @@ probe_describe(const char *library, const char *entry, char *words, BackgroundWo
 	return position;
 }
 
-static void
+static inline void
 probe_register(const char *library, const char *entry, char *words)
 {
 	BackgroundWorker worker;
@@ -177,7 +177,7 @@ probe_register(const char *library, const char *entry, char *words)
 }
 
 /* Called by _PG_init while libraries are preloaded. */
-static void
+static inline void
 probe_init(const char *library, const char *entry)
 {
 	char	   *list;
@@ -193,7 +193,7 @@ probe_init(const char *library, const char *entry)
 }
 
 /* The loop of a worker that has nothing to do, ended by SIGTERM through `die`. */
-static void
+static inline void
 probe_idle(const char *argument)
 {
 	pqsignal(SIGTERM, die);
@@ -215,7 +215,7 @@ probe_idle(const char *argument)
 }
 
 /* The body of a probe's entry function. */
-static void
+static inline void
 probe_main(const ProbeAction *actions, Datum main_arg)
 {
 	char		extra[BGW_EXTRALEN];

@@ -3,10 +3,11 @@
  */
 #pragma once
 
-static uint64 state;
+/* Where the sequence is: one place in a module, however many files it has. */
+__attribute__((weak, visibility("hidden"))) uint64 state;
 
 /* The next of a sequence that is the same wherever the seed is. */
-static uint64
+static inline uint64
 draw(void)
 {
 	uint64		z = (state += UINT64CONST(0x9e3779b97f4a7c15));
@@ -16,13 +17,13 @@ draw(void)
 	return z ^ (z >> 31);
 }
 
-static int
+static inline int
 below(int n)
 {
 	return (int) (draw() % (uint64) n);
 }
 
-static const char *
+static inline const char *
 one_of(const char *const *choices, int n)
 {
 	return choices[below(n)];
