@@ -5,6 +5,7 @@
 //   DIR/embedded.conf        the owner's settings for the embedded upstream, if any
 //   DIR/BGWORKERD_VERSION    one line, the PostgreSQL major whose ABI the host that made it has
 //   DIR/run/                 sockets: control.sock, the embedded upstream's
+//   DIR/base/pgsql_tmp/      temporary files of workers, once there has been one
 //   DIR/bgworkerd.pid        while a host runs (core/lock_file)
 //   DIR/embedded/            the embedded upstream's cluster, once there is one (core/embedded_upstream)
 #pragma once

@@ -62,8 +62,12 @@ constexpr const char* after_bindir = R"conf(
 #user = 'postgres'                      # who to become when started as root
                                         # (change requires restart)
 #restart_after_crash = on               # start over after a worker crashes; off = stop instead
+#remove_temp_files_after_crash = on     # and remove the workers' temporary files
 #exit_on_error = off                    # let any error end the worker
 #max_stack_depth = 2MB                  # 100kB or more; lower where "ulimit -s" is
+#max_files_per_process = 1000           # 64 or more descriptors that a worker may have; its files
+                                        # beyond are closed and opened again (change requires restart)
+#temp_file_limit = -1                   # in kB, of all temporary files of a worker; -1 = no limit
 
 
 # --- LOGGING --------------------------------------------------------------------------------------------
@@ -80,6 +84,8 @@ constexpr const char* after_bindir = R"conf(
                                         # %e = SQLSTATE, %c = session, %l = line number in the
                                         # session, %s = session start, %q = end here outside
                                         # sessions, %% = %
+#log_temp_files = -1                    # in kB: log temporary files of this size and more when they
+                                        # are removed; 0 = all, -1 = none
 #log_timezone = 'GMT'
 
 

@@ -18,6 +18,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
@@ -124,6 +125,7 @@ struct Entry {
 void run_entry_function(void* arg) {
   auto [worker, function] = *static_cast<Entry*>(arg);
   InitProcess();
+  InitTemporaryFileAccess();  // before the module's own callbacks, so that it ends after them
   if (function == nullptr) {
     // That names the server itself, not a file; none of its own workers is here.
     if (strcmp(worker->bgw_library_name, "postgres") == 0)

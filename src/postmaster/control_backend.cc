@@ -22,6 +22,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -114,6 +115,7 @@ void serve_control_backend(int connection_fd, const ControlBackendFacts& facts) 
   install_signal_handlers();
   if (!control_open(connection_fd)) proc_exit(0);
   InitProcess();
+  InitTemporaryFileAccess();
   pgstat_beinit();
   pgstat_bestart();
   SetProcessingMode(NormalProcessing);

@@ -17,6 +17,7 @@ extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
 }
@@ -237,6 +238,7 @@ void Postmaster::finish_reset() {
   ereport(LOG, (errmsg("all server processes terminated; reinitializing")));
   if (kill_timer_ != 0) loop_.cancel(kill_timer_);
   kill_timer_ = 0;
+  if (remove_temp_files_after_crash) RemovePgTempFiles();
   bgw_reset_shared_memory();
   StatusPage::set_reset_count(++resets_);
   phase_ = Phase::running;

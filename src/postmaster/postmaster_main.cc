@@ -34,6 +34,7 @@ extern "C" {
 #include "postgres.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -121,6 +122,11 @@ void become_ready(const std::string& data_directory, const std::string& control_
   if (const auto& left = lock_file->left_behind())
     ereport(LOG, (errmsg("a host with PID %d was not shut down properly", static_cast<int>(left->pid))));
 
+  // Nobody else works in this folder now.
+  if (MakePGDirectory("base") < 0 && errno != EEXIST)
+    ereport(FATAL, (errcode_for_file_access(), errmsg("could not create directory \"base\": %m")));
+  RemovePgTempFiles();
+
   // Before the first fork; without these, starts take a little longer.
   text_into_huge_pages();
   relocations_into_shared_pages();
@@ -140,6 +146,7 @@ void become_ready(const std::string& data_directory, const std::string& control_
                            std::min(max_worker_processes + kEmbeddedSpareSessions, kEmbeddedMaxSessions)});
   take(event_loop->open(kHostSignals,
                         [postmaster](int signal_number) { postmaster->on_signal(signal_number); }));
+  set_max_safe_fds();
   take(postmaster->start());
   ereport(LOG, (errmsg("bgworkerd is ready")));
   take(event_loop->run());

@@ -2,11 +2,13 @@
 //
 // Each is noted with the subtransaction that opened it. One that is left open is closed where its transaction
 // ends or its subtransaction is rolled back, and at the latest before the process lets go of shared memory; a
-// subtransaction that commits leaves them to its parent. Virtual files and temporary files, which belong to the
-// server's data, are not here. C style: errors may leave from anywhere. Only for the process's main thread.
+// subtransaction that commits leaves them to its parent. At most a third of max_safe_fds may be held at a time; the rest is for
+// virtual files (fd_virtual.cc), which give theirs up when one is wanted here. C style: errors may leave from anywhere. Only for
+// the process's main thread.
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,11 +25,21 @@ extern "C" {
 #include "storage/ipc.h"
 }
 
+#include "storage/fd_parts.hpp"
+
 extern "C" {
 int max_files_per_process = 1000;
 }
 
+namespace bgw::files {
+int allocated_count = 0;
+int external_count = 0;
+}  // namespace bgw::files
+
 namespace {
+
+using bgw::files::external_count;
+int& held_count = bgw::files::allocated_count;
 
 enum class Kind { file, pipe, folder, descriptor };
 
@@ -41,10 +53,12 @@ struct Held {
   };
 };
 
+constexpr int reserved_fds = 10;   // for what opens files without asking here: libraries, system()
+constexpr int fewest_safe_fds = 48;
+
 Held* held = nullptr;
-int held_count = 0, held_room = 0;
-int external_count = 0;
-int cleaned_pid = 0;  // the process that has asked for clean_up() before it exits
+int held_room = 0;
+int cleaned_pid = 0;  // the process that has asked for clean_up_at_exit() before it exits
 
 int close_held(int i) {
   Held gone = held[i];
@@ -62,16 +76,23 @@ int close_held(int i) {
   pg_unreachable();
 }
 
-void clean_up(int, Datum) {
+void close_all_held() {
   while (held_count > 0) close_held(held_count - 1);
 }
 
-// Before something is opened, so that noting it cannot fail any more.
-void make_room() {
-  if (cleaned_pid != MyProcPid) {
-    before_shmem_exit(clean_up, 0);
-    cleaned_pid = MyProcPid;
-  }
+void clean_up_at_exit(int, Datum) {
+  bgw::files::close_temporary_files(true);
+  close_all_held();
+}
+
+// Before something is opened, so that noting it cannot fail any more. `doing` and `name` say what.
+void make_room(const char* doing, const char* name) {
+  InitTemporaryFileAccess();
+  int most = Max(max_safe_fds, fewest_safe_fds) / 3;
+  if (held_count >= most)
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                    errmsg("exceeded maxAllocatedDescs (%d) while trying to %s \"%s\"", most, doing, name)));
+  bgw::files::release_lru_files();
   if (held_count < held_room) return;
   int room = Max(held_room * 2, 16);
   void* larger = realloc(held, static_cast<size_t>(room) * sizeof(Held));
@@ -98,13 +119,46 @@ int find(Kind kind, const void* what, int fd = -1) {
   return -1;
 }
 
+// Whether to try again what has just failed with errno.
+using bgw::files::made_room_after_failure;
+
 }  // namespace
 
 extern "C" {
 
+void InitTemporaryFileAccess(void) {
+  if (cleaned_pid == MyProcPid) return;
+  before_shmem_exit(clean_up_at_exit, 0);
+  cleaned_pid = MyProcPid;
+}
+
+// After what the postmaster itself keeps open has been opened.
+void set_max_safe_fds(void) {
+  struct rlimit limit;
+  int usable = max_files_per_process;
+  int open_now = 0;
+  DIR* listing = opendir("/proc/self/fd");
+  if (listing != nullptr) {
+    while (readdir(listing) != nullptr) open_now++;
+    closedir(listing);
+    open_now -= 3;  // . and .. and the listing's own
+  }
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < static_cast<rlim_t>(usable))
+    usable = static_cast<int>(limit.rlim_cur);
+  max_safe_fds = usable - open_now - reserved_fds;
+  if (max_safe_fds < fewest_safe_fds)
+    ereport(FATAL, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                    errmsg("insufficient file descriptors available to start server process"),
+                    errdetail("System allows %d, we need at least %d.", max_safe_fds + reserved_fds,
+                              fewest_safe_fds + reserved_fds)));
+  elog(DEBUG2, "max_safe_fds = %d, usable_fds = %d, already_open = %d", max_safe_fds, usable, open_now);
+}
+
 FILE* AllocateFile(const char* name, const char* mode) {
-  make_room();
-  FILE* stream = fopen(name, mode);
+  make_room("open file", name);
+  FILE* stream;
+  do stream = fopen(name, mode);
+  while (stream == nullptr && made_room_after_failure());
   if (stream != nullptr) note(Kind::file)->stream = stream;
   return stream;
 }
@@ -118,14 +172,17 @@ int FreeFile(FILE* file) {
 
 // The command must not inherit that SIGPIPE is ignored.
 FILE* OpenPipeStream(const char* command, const char* mode) {
-  make_room();
-  fflush(nullptr);
-  pqsignal(SIGPIPE, SIG_DFL);
-  errno = 0;
-  FILE* stream = popen(command, mode);
-  int why = errno;
-  pqsignal(SIGPIPE, SIG_IGN);
-  errno = why;
+  make_room("execute command", command);
+  FILE* stream;
+  do {
+    fflush(nullptr);
+    pqsignal(SIGPIPE, SIG_DFL);
+    errno = 0;
+    stream = popen(command, mode);
+    int why = errno;
+    pqsignal(SIGPIPE, SIG_IGN);
+    errno = why;
+  } while (stream == nullptr && made_room_after_failure());
   if (stream != nullptr) note(Kind::pipe)->stream = stream;
   return stream;
 }
@@ -138,8 +195,10 @@ int ClosePipeStream(FILE* file) {
 }
 
 DIR* AllocateDir(const char* dirname) {
-  make_room();
-  DIR* folder = opendir(dirname);
+  make_room("open directory", dirname);
+  DIR* folder;
+  do folder = opendir(dirname);
+  while (folder == nullptr && made_room_after_failure());
   if (folder != nullptr) note(Kind::folder)->folder = folder;
   return folder;
 }
@@ -174,7 +233,10 @@ int BasicOpenFile(const char* fileName, int fileFlags) {
 }
 
 int BasicOpenFilePerm(const char* fileName, int fileFlags, mode_t fileMode) {
-  return open(fileName, fileFlags, fileMode);
+  int fd;
+  do fd = open(fileName, fileFlags, fileMode);
+  while (fd < 0 && made_room_after_failure());
+  return fd;
 }
 
 int OpenTransientFile(const char* fileName, int fileFlags) {
@@ -182,7 +244,7 @@ int OpenTransientFile(const char* fileName, int fileFlags) {
 }
 
 int OpenTransientFilePerm(const char* fileName, int fileFlags, mode_t fileMode) {
-  make_room();
+  make_room("open file", fileName);
   int fd = BasicOpenFilePerm(fileName, fileFlags, fileMode);
   if (fd >= 0) note(Kind::descriptor)->fd = fd;
   return fd;
@@ -197,11 +259,7 @@ int CloseTransientFile(int fd) {
 
 // Descriptors that somebody else keeps: at most a third of what the process may have.
 bool AcquireExternalFD(void) {
-  struct rlimit limit;
-  int most = max_files_per_process;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < static_cast<rlim_t>(most))
-    most = static_cast<int>(limit.rlim_cur);
-  if (external_count < most / 3) {
+  if (external_count < max_safe_fds / 3) {
     ReserveExternalFD();
     return true;
   }
@@ -210,6 +268,7 @@ bool AcquireExternalFD(void) {
 }
 
 void ReserveExternalFD(void) {
+  bgw::files::release_lru_files();
   external_count++;
 }
 
@@ -222,9 +281,11 @@ int MakePGDirectory(const char* directoryName) {
 }
 
 void AtEOXact_Files(bool isCommit) {
+  bgw::files::close_temporary_files(false);
   if (isCommit && held_count > 0)
     elog(WARNING, "%d temporary files and directories not closed at end-of-transaction", held_count);
-  clean_up(0, 0);
+  close_all_held();
+  bgw::files::forget_temp_tablespaces();
 }
 
 void AtEOSubXact_Files(bool isCommit, SubTransactionId mySubid, SubTransactionId parentSubid) {

@@ -23,6 +23,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "parser/parser.h"
 #include "postmaster/postmaster.h"
+#include "storage/fd.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
@@ -207,6 +208,12 @@ config_bool bgw_bool_settings[] = {
              .short_desc = "Let a caught error leave the transaction usable, by a savepoint before each statement."},
      .variable = &statement_savepoints,
      .boot_val = true},
+    {.gen = {.name = "remove_temp_files_after_crash",
+             .context = PGC_SIGHUP,
+             .group = DEVELOPER_OPTIONS,
+             .short_desc = "Remove workers' temporary files after a worker crashes."},
+     .variable = &remove_temp_files_after_crash,
+     .boot_val = true},
     {.gen = {.name = "exit_on_error",
              .context = PGC_USERSET,
              .group = ERROR_HANDLING_OPTIONS,
@@ -329,6 +336,32 @@ config_int bgw_int_settings[] = {
      .boot_val = 1024,
      .min = 100,
      .max = 1048576},
+    {.gen = {.name = "max_files_per_process",
+             .context = PGC_POSTMASTER,
+             .group = RESOURCES_KERNEL,
+             .short_desc = "Kernel descriptors that a worker may have; files beyond are closed and opened again."},
+     .variable = &max_files_per_process,
+     .boot_val = 1000,
+     .min = 64,
+     .max = INT_MAX},
+    {.gen = {.name = "temp_file_limit",
+             .context = PGC_SUSET,
+             .group = RESOURCES_DISK,
+             .short_desc = "Size of all temporary files of a worker; -1 sets no limit.",
+             .flags = GUC_UNIT_KB},
+     .variable = &temp_file_limit,
+     .boot_val = -1,
+     .min = -1,
+     .max = INT_MAX},
+    {.gen = {.name = "log_temp_files",
+             .context = PGC_SUSET,
+             .group = LOGGING_WHAT,
+             .short_desc = "Log temporary files of this size and more when they are removed; -1 logs none.",
+             .flags = GUC_UNIT_KB},
+     .variable = &log_temp_files,
+     .boot_val = -1,
+     .min = -1,
+     .max = INT_MAX},
     {.gen = {.name = "max_stack_depth",
              .context = PGC_SUSET,
              .group = RESOURCES_MEM,

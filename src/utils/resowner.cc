@@ -1,6 +1,6 @@
 // Resource owners: a tree that follows transactions and subtransactions, and releases what they still hold.
 //
-// In this process owners hold references to tuple descriptors and mappings of dynamic shared memory; whatever
+// In this process owners hold references to tuple descriptors, mappings of dynamic shared memory and temporary files; whatever
 // else a module wants released with a transaction it does in a release callback. Releasing goes through the
 // tree children first, once per phase.
 //
@@ -9,6 +9,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/tupdesc.h"
 #include "storage/dsm.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -17,7 +18,8 @@ extern "C" {
 
 namespace {
 
-// What an owner holds of one kind, the latest last.
+// What an owner holds of one kind. The order is the server's, since modules see in which one it is released: the first, then
+// the latest before the others. What is given up before leaves its place to the latest.
 template <class T>
 struct Held {
   T* things;  // in TopMemoryContext
@@ -31,12 +33,11 @@ struct Held {
     things = static_cast<T*>(things ? repalloc(things, bytes) : MemoryContextAlloc(TopMemoryContext, bytes));
   }
   void remember(T thing) { things[count++] = thing; }
-  // False when it is not there. The latest first: things are usually given up in the opposite order.
+  // False when it is not there. Looked for from the latest: things are usually given up in the opposite order.
   bool forget(T thing) {
     for (int i = count; i-- > 0;) {
       if (things[i] != thing) continue;
-      count--;
-      for (; i < count; i++) things[i] = things[i + 1];
+      things[i] = things[--count];
       return true;
     }
     return false;
@@ -55,6 +56,7 @@ struct ResourceOwnerData {
   const char* name;
   Held<TupleDesc> tupdescs;
   Held<dsm_segment*> segments;
+  Held<File> files;
 };
 
 namespace {
@@ -76,7 +78,7 @@ void unlink_from_parent(ResourceOwner owner) {
 
 void release_tupdescs(ResourceOwner owner, bool commit) {
   while (owner->tupdescs.count > 0) {
-    TupleDesc descriptor = owner->tupdescs.things[owner->tupdescs.count - 1];
+    TupleDesc descriptor = owner->tupdescs.things[0];
     if (commit)
       elog(WARNING, "TupleDesc reference leak: TupleDesc %p (%u,%d) still referenced",
            static_cast<void*>(descriptor), descriptor->tdtypeid, descriptor->tdtypmod);
@@ -86,10 +88,18 @@ void release_tupdescs(ResourceOwner owner, bool commit) {
 
 void release_segments(ResourceOwner owner, bool commit) {
   while (owner->segments.count > 0) {
-    dsm_segment* seg = owner->segments.things[owner->segments.count - 1];
+    dsm_segment* seg = owner->segments.things[0];
     if (commit)
       elog(WARNING, "dynamic shared memory leak: segment %u still referenced", dsm_segment_handle(seg));
     dsm_detach(seg);  // forgets it
+  }
+}
+
+void release_files(ResourceOwner owner, bool commit) {
+  while (owner->files.count > 0) {
+    File file = owner->files.things[0];
+    if (commit) elog(WARNING, "temporary file leak: File %d still referenced", file);
+    FileClose(file);  // forgets it
   }
 }
 
@@ -122,7 +132,10 @@ void ResourceOwnerRelease(ResourceOwner owner, ResourceReleasePhase phase, bool 
   ResourceOwner before = CurrentResourceOwner;
   CurrentResourceOwner = owner;
   if (phase == RESOURCE_RELEASE_BEFORE_LOCKS) release_segments(owner, isCommit);
-  if (phase == RESOURCE_RELEASE_AFTER_LOCKS) release_tupdescs(owner, isCommit);
+  if (phase == RESOURCE_RELEASE_AFTER_LOCKS) {
+    release_tupdescs(owner, isCommit);
+    release_files(owner, isCommit);
+  }
   for (Callback* callback = callbacks; callback;) {
     Callback* next = callback->next;  // it may unregister itself
     callback->function(phase, isCommit, isTopLevel, callback->argument);
@@ -139,6 +152,7 @@ void ResourceOwnerDelete(ResourceOwner owner) {
   unlink_from_parent(owner);
   owner->tupdescs.free();
   owner->segments.free();
+  owner->files.free();
   pfree(owner);
 }
 
@@ -192,6 +206,17 @@ void ResourceOwnerForgetTupleDesc(ResourceOwner owner, TupleDesc tupdesc) {
   if (!owner->tupdescs.forget(tupdesc))
     elog(ERROR, "tupdesc reference %p is not owned by resource owner %s", static_cast<void*>(tupdesc),
          owner->name);
+}
+
+void ResourceOwnerEnlargeFiles(ResourceOwner owner) {
+  owner->files.make_room();
+}
+void ResourceOwnerRememberFile(ResourceOwner owner, File file) {
+  owner->files.remember(file);
+}
+void ResourceOwnerForgetFile(ResourceOwner owner, File file) {
+  if (!owner->files.forget(file))
+    elog(ERROR, "temporary file %d is not owned by resource owner %s", file, owner->name);
 }
 
 void ResourceOwnerEnlargeDSMs(ResourceOwner owner) {

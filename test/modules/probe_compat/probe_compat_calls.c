@@ -245,18 +245,14 @@ by_name(void *main_arg)
 static void
 try_pool(void)
 {
-	PG_TRY();
-	{
-		File		file = PathNameOpenFile("PG_VERSION", O_RDONLY | PG_BINARY, 0600);
+	FileName	name = "probe_compat_calls.pool";
+	File		file = PathNameOpenFile(name, O_CREAT | O_RDWR | PG_BINARY, 0640);
 
-		elog(LOG, "path: \"%s\", %d bytes", FilePathName(file), (int) FileSize(file));
-		FileClose(file);
-	}
-	PG_CATCH();
-	{
-		say_error("path");
-	}
-	PG_END_TRY();
+	if (FileWrite(file, "abc", 3, 0, PG_WAIT_EXTENSION) != 3)
+		elog(ERROR, "could not write: %m");
+	elog(LOG, "path: \"%s\", mode %o, %d bytes", FilePathName(file), (int) FileGetRawMode(file), (int) FileSize(file));
+	FileClose(file);
+	unlink(name);
 }
 
 static void

@@ -261,11 +261,11 @@ TEST_F(DsmTest, AnOwnerReleasesItsMappingsAndNoPinnedOnes) {
                 dsm_pin_mapping(back);
                 dsm_unpin_mapping(back);
                 ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, true);
-                MUST((called == std::vector<int>{3, 1}));
+                MUST((called == std::vector<int>{1, 3}));
                 CurrentResourceOwner = nullptr;
                 ResourceOwnerDelete(owner);
                 dsm_detach(pinned);
-                MUST((called == std::vector<int>{3, 1, 2}));
+                MUST((called == std::vector<int>{1, 3, 2}));
               }).exited_with(0));
 }
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "executor/spi_fixture.hpp"
 
@@ -201,6 +202,57 @@ TEST_F(FdTest, Durable) {
   fsync_fname(names.to.c_str(), false);
   fsync_fname(folder_.c_str(), true);
   end();
+}
+
+// Virtual files: as many as one likes, on a few descriptors.
+TEST_F(FdTest, MoreFilesThanDescriptors) {
+  int before = max_safe_fds;
+  max_safe_fds = 10;
+  std::vector<File> files;
+  for (int i = 0; i < 40; i++) {
+    files.push_back(PathNameOpenFile(path(std::to_string(i).c_str()).c_str(), O_RDWR | O_CREAT | O_EXCL));
+    ASSERT_GT(files.back(), 0);
+    std::string text = "file " + std::to_string(i);
+    ASSERT_EQ(FileWrite(files.back(), text.data(), static_cast<int>(text.size()), 0, 0), static_cast<int>(text.size()));
+  }
+  int open_now = 0;
+  for (File file : files) open_now += FileGetRawDesc(file) >= 0;
+  EXPECT_LE(open_now, 10);
+  EXPECT_GE(open_now, 5);
+  EXPECT_GE(FileGetRawDesc(files.back()), 0);
+  // What others take, these give up, and take again when they are used.
+  int fds[3];
+  for (int& fd : fds) fd = OpenTransientFile("/dev/null", O_RDONLY);
+  for (int i = 0; i < 40; i++) {
+    char text[20] = "";
+    ASSERT_EQ(FileRead(files[static_cast<size_t>(i)], text, sizeof(text), 0, 0), i < 10 ? 6 : 7);
+    EXPECT_EQ(text, "file " + std::to_string(i));
+    EXPECT_EQ(FilePathName(files[static_cast<size_t>(i)]), path(std::to_string(i).c_str()));
+  }
+  open_now = 0;
+  for (File file : files) open_now += FileGetRawDesc(file) >= 0;
+  EXPECT_LE(open_now, 7);
+  for (int fd : fds) EXPECT_EQ(CloseTransientFile(fd), 0);
+  closeAllVfds();
+  for (File file : files) {
+    EXPECT_EQ(FileGetRawDesc(file), -1);
+    FileClose(file);
+  }
+  max_safe_fds = before;
+  Caught c = caught([](void* file) { FileSize(*static_cast<File*>(file)); }, &files[3]);
+  EXPECT_EQ(c.message, "virtual file descriptor " + std::to_string(files[3]) + " is not open");
+}
+
+TEST_F(FdTest, TooManyAtATime) {
+  int before = max_safe_fds;
+  max_safe_fds = 60;
+  begin();
+  for (int i = 0; i < 20; i++) ASSERT_GE(OpenTransientFile("/dev/null", O_RDONLY), 0);
+  Caught c = caught([](void*) { OpenTransientFile("/dev/null", O_RDONLY); }, nullptr);
+  EXPECT_EQ(c.sqlstate, "53000");
+  EXPECT_EQ(c.message, "exceeded maxAllocatedDescs (20) while trying to open file \"/dev/null\"");
+  AbortCurrentTransaction();
+  max_safe_fds = before;
 }
 
 TEST_F(FdTest, DescriptorsOfOthers) {
