@@ -25,6 +25,7 @@ extern "C" {
 #include "storage/ipc.h"
 }
 
+#include "port/start_data.hpp"
 #include "storage/fd_parts.hpp"
 
 extern "C" {
@@ -58,7 +59,7 @@ constexpr int fewest_safe_fds = 48;
 
 Held* held = nullptr;
 int held_room = 0;
-int cleaned_pid = 0;  // the process that has asked for clean_up_at_exit() before it exits
+BGW_START_DATA int cleaned_pid = 0;  // the process that has asked for clean_up_at_exit() before it exits
 
 int close_held(int i) {
   Held gone = held[i];
