@@ -6,6 +6,10 @@
 // said in the log: a worker that is started again goes on where the tables say.
 #include "idle_terminator.hpp"
 
+#include <bgworker/names.hpp>
+
+#include "patterns.hpp"
+
 using namespace std::chrono_literals;
 using bgworker::parameter;
 using std::chrono::minutes;
@@ -14,12 +18,12 @@ using std::chrono::seconds;
 namespace {
 
 const char* refuse_names(const std::string_view& text) {
-  return idle_terminator::read_names(text)
+  return bgworker::read_names(text)
              ? nullptr
              : "It must be a list of names, separated by commas, in double quotes where a name has a comma.";
 }
 const char* refuse_patterns(const std::string_view& text) {
-  const auto patterns = idle_terminator::read_names(text);
+  const auto patterns = bgworker::read_names(text);
   if (!patterns) return refuse_names(text);
   for (const std::string& pattern : *patterns)
     if (idle_terminator::ends_with_escape(pattern))
@@ -94,7 +98,7 @@ parameter<minutes> keep_audit{{.name = "idle_terminator.keep_audit",
 
 idle_terminator::settings now() {
   // The lists have been through their check.
-  const auto names = [](std::string_view text) { return idle_terminator::read_names(text).value(); };
+  const auto names = [](std::string_view text) { return bgworker::read_names(text).value(); };
   return {dry_run,
           rate,
           pool_floor,

@@ -3,8 +3,6 @@
 
 #include <bgworker/bgworker.hpp>
 
-#include "names.hpp"
-
 namespace idle_terminator {
 
 // Every statement of the worker begins with this, by which others recognise it.

@@ -5,6 +5,8 @@
 // tabs: the pass, then its views, each with its families, each with its samples.
 #include "stats_exporter.hpp"
 
+#include <bgworker/names.hpp>
+
 #include <charconv>
 
 #include <fcntl.h>
@@ -197,22 +199,18 @@ const pass* reader::last() {
 }
 
 std::vector<std::string> split_databases(std::string_view list) {
-  std::vector<std::string> names;
-  while (!list.empty()) {
-    const auto end = std::min(list.find(','), list.size());
-    std::string_view one = list.substr(0, end);
-    list.remove_prefix(std::min(end + 1, list.size()));
-    while (!one.empty() && one.front() == ' ') one.remove_prefix(1);
-    while (!one.empty() && one.back() == ' ') one.remove_suffix(1);
-    if (one.empty() || one.size() >= NAMEDATALEN)
-      throw bgworker::error("22023",
-                            bgworker::format("stats_exporter.databases: \"{}\" is no database's name", one));
-    if (std::find(names.begin(), names.end(), one) != names.end())
-      throw bgworker::error("22023", bgworker::format("stats_exporter.databases: \"{}\" is there twice", one));
-    names.emplace_back(one);
+  auto names = bgworker::read_names(list);
+  if (!names)
+    throw bgworker::error("22023", "stats_exporter.databases must be a list of names, separated by commas, in double quotes where "
+                                   "a name has a comma");
+  if (names->empty()) throw bgworker::error("22023", "stats_exporter.databases names no database");
+  for (auto one = names->begin(); one != names->end(); ++one) {
+    if (one->empty() || one->size() >= NAMEDATALEN)
+      throw bgworker::error("22023", bgworker::format("stats_exporter.databases: \"{}\" is no database's name", *one));
+    if (std::find(names->begin(), one, *one) != one)
+      throw bgworker::error("22023", bgworker::format("stats_exporter.databases: \"{}\" is there twice", *one));
   }
-  if (names.empty()) throw bgworker::error("22023", "stats_exporter.databases names no database");
-  return names;
+  return *std::move(names);
 }
 
 }  // namespace stats_exporter

@@ -81,7 +81,7 @@ struct pass {
   std::vector<view> views;
 };
 
-// The names of stats_exporter.databases. Throws when there is none, one is there twice, or there are too many.
+// The names of stats_exporter.databases. Throws when it is no list of names, or an empty one, or one is there twice.
 std::vector<std::string> split_databases(std::string_view list);
 
 // A pass is handed over in a file, replaced at once, so that a reader has either the one before or the new one.

@@ -364,7 +364,7 @@ def test_bounded_labels(space):
 @WHERE
 def test_databases_and_least_privilege(space, where):
     """Several databases, as the role of the README: no superuser, pg_monitor only. Server-wide views are there once."""
-    place = Place(space, where, {"stats_exporter.databases": "postgres, shop"}, role="exporter", prepare="CREATE ROLE exporter LOGIN; GRANT pg_monitor TO exporter")
+    place = Place(space, where, {"stats_exporter.databases": 'postgres, "shop"'}, role="exporter", prepare="CREATE ROLE exporter LOGIN; GRANT pg_monitor TO exporter")
     place.server.sql("CREATE SCHEMA s; CREATE TABLE s.inner (a int); INSERT INTO s.inner VALUES (1), (2)", "shop")
     place.server.sql("CREATE TABLE outer_one (a int)")
     m = place.wait(lambda m: m.maybe("pg_up") == 1 and m.maybe("pg_stat_user_tables_n_tup_ins", datname="shop", relname="inner") == 2)

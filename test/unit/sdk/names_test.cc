@@ -1,6 +1,6 @@
 // A list of names is read as it is meant or refused as a whole: quotes keep commas, spaces and quotes, and
 // nothing that is not a list passes for one.
-#include "../modules/idle_terminator/names.hpp"
+#include "../include/bgworker/names.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,25 +10,24 @@
 
 namespace {
 
-using idle_terminator::ends_with_escape;
-using idle_terminator::read_names;
+using bgworker::read_names;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Optional;
 
-TEST(IdleTerminatorNames, Empty) {
+TEST(Names, Empty) {
   EXPECT_THAT(read_names(""), Optional(IsEmpty()));
   EXPECT_THAT(read_names(" \t\n"), Optional(IsEmpty()));
 }
 
-TEST(IdleTerminatorNames, Plain) {
+TEST(Names, Plain) {
   EXPECT_THAT(read_names("app"), Optional(ElementsAre("app")));
   EXPECT_THAT(read_names(" app ,\tother\n"), Optional(ElementsAre("app", "other")));
   EXPECT_THAT(read_names("two words, Case"), Optional(ElementsAre("two words", "Case")));
   EXPECT_THAT(read_names("bgworkerd%, a_b"), Optional(ElementsAre("bgworkerd%", "a_b")));
 }
 
-TEST(IdleTerminatorNames, Quoted) {
+TEST(Names, Quoted) {
   EXPECT_THAT(read_names("\"a, b\",c"), Optional(ElementsAre("a, b", "c")));
   EXPECT_THAT(read_names("\" a \" , b"), Optional(ElementsAre(" a ", "b")));
   EXPECT_THAT(read_names("\"say \"\"no\"\"\""), Optional(ElementsAre("say \"no\"")));
@@ -36,14 +35,14 @@ TEST(IdleTerminatorNames, Quoted) {
   EXPECT_THAT(read_names("\"\"\"\""), Optional(ElementsAre("\"")));
 }
 
-TEST(IdleTerminatorNames, Refused) {
+TEST(Names, Refused) {
   for (const char* text : {",", "a,", "a,,b", ", a", "\"", "\"a", "\"a\"\"", "a\"b", "a \"b\"", "\"a\" b",
                            "\"a\"\"b", "\"a\",", " , "})
     EXPECT_EQ(read_names(text), std::nullopt) << text;
 }
 
 // Whatever names there are, writing each in quotes brings them back.
-TEST(IdleTerminatorNames, QuotedNamesComeBack) {
+TEST(Names, QuotedNamesComeBack) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
@@ -61,7 +60,7 @@ TEST(IdleTerminatorNames, QuotedNamesComeBack) {
 }
 
 // No text is read past its end or for ever, and what is read has no more names than commas allow.
-TEST(IdleTerminatorNames, AnyText) {
+TEST(Names, AnyText) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
@@ -72,15 +71,6 @@ TEST(IdleTerminatorNames, AnyText) {
     const auto commas = static_cast<std::size_t>(std::count(text.begin(), text.end(), ','));
     ASSERT_LE(read_names(exact).value_or(std::vector<std::string>()).size(), 1 + commas) << text;
   }
-}
-
-TEST(IdleTerminatorNames, Escape) {
-  EXPECT_FALSE(ends_with_escape(""));
-  EXPECT_FALSE(ends_with_escape("a%"));
-  EXPECT_TRUE(ends_with_escape("a\\"));
-  EXPECT_TRUE(ends_with_escape("\\"));
-  EXPECT_FALSE(ends_with_escape("a\\\\"));
-  EXPECT_TRUE(ends_with_escape("a\\\\\\"));
 }
 
 }  // namespace

@@ -1,9 +1,19 @@
 // Lists of names as they are written in parameters.
-#include "names.hpp"
+//
+// Not a part of bgworker.hpp, and needs nothing of it: few workers have such a parameter.
+#pragma once
 
-namespace idle_terminator {
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
-std::optional<std::vector<std::string>> read_names(std::string_view text) {
+namespace bgworker [[gnu::visibility("hidden")]] {
+
+/// Reads "a, b, "c, d"": names separated by commas, in double quotes where they have commas or spaces at their
+/// ends; a double quote inside them is written twice. An empty text is a list without names. Nothing when the text
+/// is not such a list. Capitals stay as they are.
+inline std::optional<std::vector<std::string>> read_names(std::string_view text) {
   std::vector<std::string> names;
   const auto skip_spaces = [&] {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t' || text.front() == '\n'))
@@ -44,10 +54,4 @@ std::optional<std::vector<std::string>> read_names(std::string_view text) {
   }
 }
 
-bool ends_with_escape(std::string_view pattern) {
-  std::size_t escapes = 0;
-  while (escapes < pattern.size() && pattern[pattern.size() - 1 - escapes] == '\\') ++escapes;
-  return escapes % 2 == 1;
-}
-
-}  // namespace idle_terminator
+}  // namespace bgworker
