@@ -114,4 +114,4 @@ def test_own_changes(space):
 
 def test_catalogued_values(space):
     """What the planner's statistics are kept in, functions whose name others have too, and bytes by the megabyte."""
-    values(space, "everything", "probe_catalogs")
+    values(space, "everything", "probe_binary")

@@ -1,5 +1,5 @@
 /*
- * probe_catalogs: what the server's catalogues keep in types of which a text does not tell all: the planner's statistics, functions
+ * probe_binary: what the server's catalogues keep in types of which a text does not tell all: the planner's statistics, functions
  * and operators whose names others have too; and results that are mostly bytes.
  */
 #include "postgres.h"
@@ -16,7 +16,7 @@
 PG_MODULE_MAGIC;
 
 void		_PG_init(void);
-PGDLLEXPORT void probe_catalogs_entry(Datum main_arg);
+PGDLLEXPORT void probe_binary_entry(Datum main_arg);
 
 /* The sum of what is in memory of a value; of an array also of what it is made. */
 static const char *
@@ -218,11 +218,11 @@ _PG_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	probe_init("probe_catalogs", "probe_catalogs_entry");
+	probe_init("probe_binary", "probe_binary_entry");
 }
 
 void
-probe_catalogs_entry(Datum main_arg)
+probe_binary_entry(Datum main_arg)
 {
 	probe_main(actions, main_arg);
 }
