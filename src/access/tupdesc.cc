@@ -19,6 +19,7 @@ extern "C" {
 #include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/resowner_private.h"
 }
 
 namespace {
@@ -209,13 +210,18 @@ void FreeTupleDesc(TupleDesc tupdesc) {
   pfree(tupdesc);
 }
 
+// The reference belongs to the current resource owner, which gives it up if nobody does before. Where there is none, outside
+// transactions, it is only counted.
 void IncrTupleDescRefCount(TupleDesc tupdesc) {
   Assert(tupdesc->tdrefcount >= 0);
+  if (CurrentResourceOwner != nullptr) ResourceOwnerEnlargeTupleDescs(CurrentResourceOwner);
   tupdesc->tdrefcount++;
+  if (CurrentResourceOwner != nullptr) ResourceOwnerRememberTupleDesc(CurrentResourceOwner, tupdesc);
 }
 
 void DecrTupleDescRefCount(TupleDesc tupdesc) {
   Assert(tupdesc->tdrefcount > 0);
+  if (CurrentResourceOwner != nullptr) ResourceOwnerForgetTupleDesc(CurrentResourceOwner, tupdesc);
   if (--tupdesc->tdrefcount == 0) FreeTupleDesc(tupdesc);
 }
 

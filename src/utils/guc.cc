@@ -43,27 +43,27 @@ static Verdict cannot_change(int elevel, const char* format, const char* name) {
 
 // May somebody in `context` change the record at this time? There are no rights to check: whoever can run code
 // in this process has the host's own.
-static Verdict judge(const config_generic* record, GucContext context, GucSource source, bool is_reload,
+static Verdict judge(const config_generic* record, const char* name, GucContext context, GucSource source, bool is_reload,
                      int elevel) {
   switch (record->context) {
     case PGC_INTERNAL:
       if (context == PGC_INTERNAL) return Verdict::allowed;
-      return cannot_change(elevel, "parameter \"%s\" cannot be changed", record->name);
+      return cannot_change(elevel, "parameter \"%s\" cannot be changed", name);
     case PGC_POSTMASTER:
       if (context == PGC_POSTMASTER) return Verdict::allowed;
       if (context == PGC_SIGHUP) return Verdict::only_if_unchanged;
       return cannot_change(elevel, "parameter \"%s\" cannot be changed without restarting the server",
-                           record->name);
+                           name);
     case PGC_SIGHUP:
       if (context == PGC_SIGHUP || context == PGC_POSTMASTER) return Verdict::allowed;
-      return cannot_change(elevel, "parameter \"%s\" cannot be changed now", record->name);
+      return cannot_change(elevel, "parameter \"%s\" cannot be changed now", name);
     case PGC_SU_BACKEND:
     case PGC_BACKEND:
       if (context == PGC_SIGHUP) return IsUnderPostmaster && !is_reload ? Verdict::ignored : Verdict::allowed;
       if (context == PGC_POSTMASTER || context == PGC_BACKEND || context == PGC_SU_BACKEND ||
           source == PGC_S_CLIENT)
         return Verdict::allowed;
-      return cannot_change(elevel, "parameter \"%s\" cannot be set after connection start", record->name);
+      return cannot_change(elevel, "parameter \"%s\" cannot be set after connection start", name);
     case PGC_SUSET:
     case PGC_USERSET:
       return Verdict::allowed;
@@ -115,9 +115,10 @@ extern "C" int set_config_option_ext(const char* name, const char* value, GucCon
   config_generic* record = guc_find(name, true, false, elevel);
   if (record == nullptr) return 0;
 
-  const Verdict verdict = judge(record, context, source, is_reload, elevel);
+  const Verdict verdict = judge(record, name, context, source, is_reload, elevel);
   if (verdict == Verdict::refused) return 0;
-  if (verdict == Verdict::ignored) return -1;
+  // What is only to be checked is checked all the same.
+  if (verdict == Verdict::ignored && changeVal) return -1;
 
   const bool becomes_default =
       changeVal && source <= PGC_S_OVERRIDE && (value != nullptr || source == PGC_S_DEFAULT);
@@ -132,7 +133,7 @@ extern "C" int set_config_option_ext(const char* name, const char* value, GucCon
 
   config_var_value wanted = {};
   if (value != nullptr) {
-    if (!guc_parse(record, value, source, elevel, &wanted)) return 0;
+    if (!guc_parse(record, name, value, source, elevel, &wanted)) return 0;
   } else if (source == PGC_S_DEFAULT) {
     wanted.val = guc_boot_value(record);
     if (!guc_check(record, &wanted, source, elevel)) return 0;
@@ -151,7 +152,7 @@ extern "C" int set_config_option_ext(const char* name, const char* value, GucCon
       return -1;
     }
     record->status |= GUC_PENDING_RESTART;
-    cannot_change(elevel, "parameter \"%s\" cannot be changed without restarting the server", record->name);
+    cannot_change(elevel, "parameter \"%s\" cannot be changed without restarting the server", name);
     return 0;
   }
 

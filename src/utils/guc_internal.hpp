@@ -91,8 +91,10 @@ void guc_release(config_generic* record, config_var_value value);
 // palloc'd, not to be released.
 bool guc_check(config_generic* record, config_var_value* value, GucSource source, int elevel);
 
-// Turns text into a checked value. False: it is not one, and that was reported at `elevel`.
-bool guc_parse(config_generic* record, const char* text, GucSource source, int elevel, config_var_value* value);
+// Turns text into a checked value. False: it is not one, and that was reported at `elevel`. `name` is the setting's as the
+// caller spells it.
+bool guc_parse(config_generic* record, const char* name, const char* text, GucSource source, int elevel,
+               config_var_value* value);
 
 // The unit that a record's flags name.
 bgw::BaseUnit guc_base_unit(int flags);

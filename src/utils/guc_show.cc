@@ -81,17 +81,17 @@ static_assert(lengthof(GucSource_Names) == PGC_S_SESSION + 1);
 static_assert(lengthof(config_type_names) == PGC_ENUM + 1);
 static_assert(lengthof(config_group_names) == DEVELOPER_OPTIONS + 2);
 
-// The shown options of an enum as an array literal: {a,"b c"}.
+// The shown options of an enum as an array literal: {"a","b c"}; with none shown the server has an empty one.
 static char* options_literal(const config_enum* conf) {
   StringInfoData text;
   initStringInfo(&text);
-  const char* separator = "{";
+  const char* separator = "{\"";
   for (const config_enum_entry* entry = conf->options; entry->name != nullptr; ++entry) {
     if (entry->hidden) continue;
-    appendStringInfo(&text, "%s\"%s\"", separator, entry->name);
-    separator = ",";
+    appendStringInfo(&text, "%s%s", separator, entry->name);
+    separator = "\",\"";
   }
-  appendStringInfoString(&text, *separator == '{' ? "{}" : "}");
+  appendStringInfoString(&text, *separator == '{' ? "{\"\"}" : "\"}");
   return text.data;
 }
 
@@ -136,7 +136,7 @@ extern "C" void GetConfigOptionByNum(int varnum, const char** values, bool* nosh
     values[12] = text_of(record, guc_boot_value(record));
   }
   values[13] = text_of(record, guc_reset_value(record));
-  const bool from_file = record->source == PGC_S_FILE && record->sourcefile != nullptr;
+  const bool from_file = record->source == PGC_S_FILE;
   values[14] = from_file ? record->sourcefile : nullptr;
   values[15] = from_file ? psprintf("%d", record->sourceline) : nullptr;
   values[16] = (record->status & GUC_PENDING_RESTART) != 0 ? "t" : "f";

@@ -96,8 +96,11 @@ void guc_drop_stack(config_generic* record) {
 // Makes `value` current again if it is not, and says from where it had come.
 static void go_back(config_generic* record, config_var_value value, GucSource source, GucContext context,
                     Oid role) {
-  if (!guc_same(record, guc_current(record), value.val) || record->extra != value.extra)
-    guc_assign(record, value);
+  // Of strings it is the memory that counts: an assign hook may have kept a pointer to it.
+  const config_var_val current = guc_current(record);
+  const bool same = record->vartype == PGC_STRING ? current.stringval == value.val.stringval
+                                                  : guc_same(record, current, value.val);
+  if (!same || record->extra != value.extra) guc_assign(record, value);
   record->source = source;
   record->scontext = context;
   record->srole = role;

@@ -214,6 +214,7 @@ static config_generic* add_placeholder(const char* name) {
   record->vartype = PGC_STRING;
   conf->variable = reinterpret_cast<char**>(conf + 1);
   initialise(record);
+  record->srole = record->reset_srole = InvalidOid;  // nobody has set it yet
   insert(record);
   return record;
 }

@@ -405,14 +405,14 @@ extern "C" bool config_enum_lookup_by_name(struct config_enum* record, const cha
   return false;
 }
 
-// "Available values: a, b, c.", palloc'd; hidden spellings are left out.
+// "Available values: a, b, c.", palloc'd; hidden spellings are left out. "Available values." if all are.
 static char* available_values(const config_enum* conf) {
   size_t size = sizeof "Available values: .";
   for (const config_enum_entry* entry = conf->options; entry->name != nullptr; ++entry)
     size += std::strlen(entry->name) + 2;
   char* text = static_cast<char*>(palloc(size));
-  strlcpy(text, "Available values: ", size);
-  const char* separator = "";
+  strlcpy(text, "Available values", size);
+  const char* separator = ": ";
   for (const config_enum_entry* entry = conf->options; entry->name != nullptr; ++entry) {
     if (entry->hidden) continue;
     strlcat(text, separator, size);
@@ -423,14 +423,14 @@ static char* available_values(const config_enum* conf) {
   return text;
 }
 
-static bool invalid_value(const config_generic* record, const char* text, int elevel, const char* hint) {
+static bool invalid_value(const char* name, const char* text, int elevel, const char* hint) {
   ereport(elevel, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                   errmsg("invalid value for parameter \"%s\": \"%s\"", record->name, text),
+                   errmsg("invalid value for parameter \"%s\": \"%s\"", name, text),
                    hint != nullptr ? errhint("%s", hint) : 0));
   return false;
 }
 
-bool guc_parse(config_generic* record, const char* text, GucSource source, int elevel,
+bool guc_parse(config_generic* record, const char* name, const char* text, GucSource source, int elevel,
                config_var_value* value) {
   *value = {};
   const char* hint = nullptr;
@@ -439,19 +439,19 @@ bool guc_parse(config_generic* record, const char* text, GucSource source, int e
     case PGC_BOOL:
       if (!parse_bool(text, &value->val.boolval)) {
         ereport(elevel, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                         errmsg("parameter \"%s\" requires a Boolean value", record->name)));
+                         errmsg("parameter \"%s\" requires a Boolean value", name)));
         return false;
       }
       break;
     case PGC_INT: {
       const config_int* conf = as_int(record);
       if (!parse_int(text, &value->val.intval, record->flags, &hint))
-        return invalid_value(record, text, elevel, hint);
+        return invalid_value(name, text, elevel, hint);
       if (value->val.intval < conf->min || value->val.intval > conf->max) {
         ereport(elevel, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                          errmsg("%d%s%s is outside the valid range for parameter \"%s\" (%d .. %d)",
                                 value->val.intval, unit != nullptr ? " " : "", unit != nullptr ? unit : "",
-                                record->name, conf->min, conf->max)));
+                                name, conf->min, conf->max)));
         return false;
       }
       break;
@@ -459,12 +459,12 @@ bool guc_parse(config_generic* record, const char* text, GucSource source, int e
     case PGC_REAL: {
       const config_real* conf = as_real(record);
       if (!parse_real(text, &value->val.realval, record->flags, &hint))
-        return invalid_value(record, text, elevel, hint);
+        return invalid_value(name, text, elevel, hint);
       if (value->val.realval < conf->min || value->val.realval > conf->max) {
         ereport(elevel, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                          errmsg("%g%s%s is outside the valid range for parameter \"%s\" (%g .. %g)",
                                 value->val.realval, unit != nullptr ? " " : "", unit != nullptr ? unit : "",
-                                record->name, conf->min, conf->max)));
+                                name, conf->min, conf->max)));
         return false;
       }
       break;
@@ -477,7 +477,7 @@ bool guc_parse(config_generic* record, const char* text, GucSource source, int e
     case PGC_ENUM:
       if (!config_enum_lookup_by_name(as_enum(record), text, &value->val.enumval)) {
         char* options = available_values(as_enum(record));
-        invalid_value(record, text, elevel, options);
+        invalid_value(name, text, elevel, options);
         pfree(options);
         return false;
       }

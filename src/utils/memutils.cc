@@ -124,8 +124,15 @@ static MemoryContext next_in_tree(MemoryContext root, MemoryContext at) {
   return nullptr;
 }
 
+static MemoryContext first_leaf(MemoryContext at) {
+  while (at->firstchild) at = at->firstchild;
+  return at;
+}
+
+// Children before their parents, as callbacks may rely on.
 void MemoryContextResetChildren(MemoryContext context) {
-  for (MemoryContext at = next_in_tree(context, context); at; at = next_in_tree(context, at))
+  for (MemoryContext at = first_leaf(context); at != context;
+       at = at->nextchild ? first_leaf(at->nextchild) : at->parent)
     MemoryContextResetOnly(at);
 }
 

@@ -369,6 +369,20 @@ bool is_empty(MemoryContext header) {
   return header->isReset;
 }
 
+// The other kinds are empty again once all chunks have been given back.
+bool holds_no_chunk(MemoryContext header) {
+  Context* context = reinterpret_cast<Context*>(header);
+  if (context->large) return false;
+  for (Block* block = context->newest;; block = block->previous) {
+    for (char* at = reinterpret_cast<char*>(block + 1); at < block->free;) {
+      Chunk* chunk = reinterpret_cast<Chunk*>(at);
+      if (chunk->context) return false;
+      at += sizeof(Chunk) + chunk->size;
+    }
+    if (block == first_block(context)) return true;
+  }
+}
+
 void stats(MemoryContext header, MemoryStatsPrintFunc printfunc, void* passthru, MemoryContextCounters* totals,
            bool print_to_stderr) {
   Context* context = reinterpret_cast<Context*>(header);
@@ -406,8 +420,10 @@ void stats(MemoryContext header, MemoryStatsPrintFunc printfunc, void* passthru,
 
 const MemoryContextMethods chunk_methods = {allocate, release,     resize,   reset,
                                             destroy,  chunk_space, is_empty, stats};
-const MemoryContextMethods slab_methods = {allocate_slab, release,     resize_slab, reset,
-                                           destroy,       chunk_space, is_empty,    stats};
+const MemoryContextMethods generation_methods = {allocate, release,     resize,         reset,
+                                                 destroy,  chunk_space, holds_no_chunk, stats};
+const MemoryContextMethods slab_methods = {allocate_slab, release,     resize_slab,    reset,
+                                           destroy,       chunk_space, holds_no_chunk, stats};
 
 struct Shape {
   NodeTag tag;
@@ -478,7 +494,9 @@ MemoryContext AllocSetContextCreateInternal(MemoryContext parent, const char* na
 
 MemoryContext GenerationContextCreate(MemoryContext parent, const char* name, Size minContextSize,
                                       Size initBlockSize, Size maxBlockSize) {
-  return create(parent, name, shape_of(T_GenerationContext, minContextSize, initBlockSize, maxBlockSize));
+  Shape shape = shape_of(T_GenerationContext, minContextSize, initBlockSize, maxBlockSize);
+  shape.methods = &generation_methods;
+  return create(parent, name, shape);
 }
 
 MemoryContext SlabContextCreate(MemoryContext parent, const char* name, Size blockSize, Size chunkSize) {

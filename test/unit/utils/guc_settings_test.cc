@@ -67,7 +67,7 @@ TEST_F(GucSettings, AreInTheSampleWithTheirDefaults) {
     ASSERT_NE(line, sample.items.end()) << record->name << " is missing from the sample";
     if (std::string(record->name) == "max_stack_depth") continue;  // its default is the machine's
     config_var_value value;
-    ASSERT_TRUE(guc_parse(record, line->value.c_str(), PGC_S_FILE, WARNING, &value)) << record->name;
+    ASSERT_TRUE(guc_parse(record, record->name, line->value.c_str(), PGC_S_FILE, WARNING, &value)) << record->name;
     const config_var_value boot = {guc_boot_value(record), nullptr};
     EXPECT_TRUE(guc_same(record, value.val, boot.val)) << record->name << " = " << line->value;
     guc_release(record, value);
