@@ -1,7 +1,7 @@
 // Resource owners: a tree that follows transactions and subtransactions, and releases what they still hold.
 //
-// In this process owners hold references to tuple descriptors and mappings of dynamic shared memory; whatever
-// else a module wants released with a transaction it does in a release callback. Releasing goes through the
+// In this process owners hold references to relations, rows of the catalogue caches, tuple descriptors and mappings
+// of dynamic shared memory; whatever else a module wants released with a transaction it does in a release callback. Releasing goes through the
 // tree children first, once per phase.
 //
 // Invariant: room is made before a thing is acquired, so that remembering it cannot fail.
@@ -10,7 +10,10 @@ extern "C" {
 #include "access/tupdesc.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "utils/catcache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/resowner.h"
 #include "utils/resowner_private.h"
 }
@@ -53,6 +56,9 @@ struct ResourceOwnerData {
   ResourceOwner first_child;
   ResourceOwner next_child;
   const char* name;
+  Held<Relation> relations;
+  Held<HeapTuple> cached;
+  Held<CatCList*> cached_lists;
   Held<TupleDesc> tupdescs;
   Held<dsm_segment*> segments;
 };
@@ -72,6 +78,28 @@ void unlink_from_parent(ResourceOwner owner) {
   while (*link != owner) link = &(*link)->next_child;
   *link = owner->next_child;
   owner->parent = owner->next_child = nullptr;
+}
+
+// What is given up here is forgotten by the function that gives it up.
+void release_relations(ResourceOwner owner, bool commit) {
+  while (owner->relations.count > 0) {
+    Relation relation = owner->relations.things[owner->relations.count - 1];
+    if (commit) elog(WARNING, "relcache reference leak: relation \"%s\" not closed", RelationGetRelationName(relation));
+    RelationClose(relation);
+  }
+}
+
+void release_cached(ResourceOwner owner, bool commit) {
+  while (owner->cached.count > 0) {
+    HeapTuple tuple = owner->cached.things[owner->cached.count - 1];
+    if (commit) PrintCatCacheLeakWarning(tuple);
+    ReleaseCatCache(tuple);
+  }
+  while (owner->cached_lists.count > 0) {
+    CatCList* list = owner->cached_lists.things[owner->cached_lists.count - 1];
+    if (commit) PrintCatCacheListLeakWarning(list);
+    ReleaseCatCacheList(list);
+  }
 }
 
 void release_tupdescs(ResourceOwner owner, bool commit) {
@@ -121,8 +149,14 @@ void ResourceOwnerRelease(ResourceOwner owner, ResourceReleasePhase phase, bool 
   // What is released is forgotten from the current owner.
   ResourceOwner before = CurrentResourceOwner;
   CurrentResourceOwner = owner;
-  if (phase == RESOURCE_RELEASE_BEFORE_LOCKS) release_segments(owner, isCommit);
-  if (phase == RESOURCE_RELEASE_AFTER_LOCKS) release_tupdescs(owner, isCommit);
+  if (phase == RESOURCE_RELEASE_BEFORE_LOCKS) {
+    release_relations(owner, isCommit);
+    release_segments(owner, isCommit);
+  }
+  if (phase == RESOURCE_RELEASE_AFTER_LOCKS) {
+    release_cached(owner, isCommit);
+    release_tupdescs(owner, isCommit);
+  }
   for (Callback* callback = callbacks; callback;) {
     Callback* next = callback->next;  // it may unregister itself
     callback->function(phase, isCommit, isTopLevel, callback->argument);
@@ -137,6 +171,9 @@ void ResourceOwnerReleaseAllPlanCacheRefs(ResourceOwner owner) {}
 void ResourceOwnerDelete(ResourceOwner owner) {
   while (owner->first_child) ResourceOwnerDelete(owner->first_child);
   unlink_from_parent(owner);
+  owner->relations.free();
+  owner->cached.free();
+  owner->cached_lists.free();
   owner->tupdescs.free();
   owner->segments.free();
   pfree(owner);
@@ -192,6 +229,39 @@ void ResourceOwnerForgetTupleDesc(ResourceOwner owner, TupleDesc tupdesc) {
   if (!owner->tupdescs.forget(tupdesc))
     elog(ERROR, "tupdesc reference %p is not owned by resource owner %s", static_cast<void*>(tupdesc),
          owner->name);
+}
+
+void ResourceOwnerEnlargeRelationRefs(ResourceOwner owner) {
+  owner->relations.make_room();
+}
+void ResourceOwnerRememberRelationRef(ResourceOwner owner, Relation rel) {
+  owner->relations.remember(rel);
+}
+void ResourceOwnerForgetRelationRef(ResourceOwner owner, Relation rel) {
+  if (!owner->relations.forget(rel))
+    elog(ERROR, "relcache reference %s is not owned by resource owner %s", RelationGetRelationName(rel), owner->name);
+}
+
+void ResourceOwnerEnlargeCatCacheRefs(ResourceOwner owner) {
+  owner->cached.make_room();
+}
+void ResourceOwnerRememberCatCacheRef(ResourceOwner owner, HeapTuple tuple) {
+  owner->cached.remember(tuple);
+}
+void ResourceOwnerForgetCatCacheRef(ResourceOwner owner, HeapTuple tuple) {
+  if (!owner->cached.forget(tuple))
+    elog(ERROR, "catcache reference %p is not owned by resource owner %s", static_cast<void*>(tuple), owner->name);
+}
+
+void ResourceOwnerEnlargeCatCacheListRefs(ResourceOwner owner) {
+  owner->cached_lists.make_room();
+}
+void ResourceOwnerRememberCatCacheListRef(ResourceOwner owner, CatCList* list) {
+  owner->cached_lists.remember(list);
+}
+void ResourceOwnerForgetCatCacheListRef(ResourceOwner owner, CatCList* list) {
+  if (!owner->cached_lists.forget(list))
+    elog(ERROR, "catcache list reference %p is not owned by resource owner %s", static_cast<void*>(list), owner->name);
 }
 
 void ResourceOwnerEnlargeDSMs(ResourceOwner owner) {
