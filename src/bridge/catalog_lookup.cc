@@ -25,6 +25,8 @@ extern "C" {
 
 namespace {
 
+unsigned long generation = 1;
+
 using Answers = std::unordered_map<std::string, std::optional<std::string>>;
 
 // Only inside a CriticalScope.
@@ -60,10 +62,15 @@ void keep(const char* query, int nargs, const char* const* values, const char* f
 }  // namespace
 
 void bgw_forget_lookups() noexcept {
+  generation++;
   bgw::names_may_have_changed();
   bgw::money_format_may_have_changed();
   bgw::CriticalScope critical;
   if (!answers().empty()) answers().clear();
+}
+
+unsigned long bgw_lookups_generation() noexcept {
+  return generation;
 }
 
 char* bgw_catalog_text(const char* what, const char* query, int nargs, const Oid* types,

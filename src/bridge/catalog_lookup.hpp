@@ -16,3 +16,6 @@ Oid bgw_catalog_oid_by_name(const char* what, const char* query, const char* key
 // What has been looked up may not hold any more: called where a transaction or subtransaction ends, and before a
 // statement that may change something.
 void bgw_forget_lookups() noexcept;
+
+// A number that rises whenever bgw_forget_lookups() is called, for those who keep answers of their own.
+unsigned long bgw_lookups_generation() noexcept;

@@ -20,6 +20,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/catalog_rows.hpp"
 #include "bridge/received_values.hpp"
 #include "bridge/user_types.hpp"
 #include "bridge/worker_session.hpp"
@@ -189,7 +190,7 @@ bool ask(const Alias* alias, const char* names) {
   bool all = true;
   const Oid type = TEXTARRAYOID;
   const RowSet* answer =
-      bgw_session_lookup(psprintf("SELECT t, %s FROM pg_catalog.unnest($1) t", alias->found), 1, &type, &names);
+      catalog_lookup(psprintf("SELECT t, %s FROM pg_catalog.unnest($1) t", alias->found), 1, &type, &names);
   for (int row = 0; answer != nullptr && row < answer->rows(); row++) {
     const bool resolved = !answer->is_null(row, 1);
     const Oid oid = resolved ? static_cast<Oid>(strtoul(answer->value(row, 1), nullptr, 10)) : InvalidOid;

@@ -6,6 +6,7 @@
 // for a superuser (with the role's own settings applied first), SET ROLE for a member, a connection of its
 // own otherwise. Every failure is FATAL, with the server's words where it has any.
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
+#include "bridge/catalog_lookup.hpp"
 #include "bridge/critical.hpp"
 #include "bridge/server_message.hpp"
 #include "bridge/worker_session.hpp"
@@ -37,7 +39,8 @@ namespace bgw {
 
 namespace {
 
-Session* opening = nullptr;  // the session that is being made
+Session* opening = nullptr;  // the session that is being made, or the one for shared look-ups
+bool without_database = false;
 
 // What the upstream says about a fresh session. No destructor: it lives in frames that may be left by a jump.
 struct Identity {
@@ -326,6 +329,49 @@ void set_globals(const Identity* id, bool as_wanted) {
   SetAuthenticatedUserId(role, as_wanted ? id->wanted_super : id->session_super);
 }
 
+// Shared look-ups: what a worker without a database may know of the cluster.
+
+void end_shared_lookups(XactEvent event, void*) {
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
+  bgw_forget_lookups();
+  if (opening) drop_opening();
+}
+
+Step shared_step(const char* text, int nargs, const Oid* argtypes, const char* const* values) noexcept {
+  CriticalScope critical;
+  Request request = plain(text);
+  request.types.assign(argtypes, argtypes + nargs);
+  for (int i = 0; i < nargs; i++)
+    request.values.push_back(values[i] ? std::optional<std::string>(values[i]) : std::nullopt);
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  return opening->execute_outside(std::move(requests));
+}
+
+struct SharedRows {
+  MemoryContextCallback callback;
+  alignas(RowSet) unsigned char rows[sizeof(RowSet)];
+};
+
+void free_shared_rows(void* argument) {
+  CriticalScope critical;
+  static_cast<RowSet*>(argument)->~RowSet();
+}
+
+const RowSet* adopt_shared_rows(SharedRows* holder) noexcept {
+  CriticalScope critical;
+  RowSet* rows = new (holder->rows) RowSet(opening->take_rows());
+  holder->callback.func = free_shared_rows;
+  holder->callback.arg = rows;
+  MemoryContextRegisterResetCallback(CurrentMemoryContext, &holder->callback);
+  return rows;
+}
+
+bool opening_is_usable() noexcept {
+  CriticalScope critical;
+  return opening && opening->connected() && !opening->under_way();
+}
+
 }  // namespace
 
 }  // namespace bgw
@@ -354,6 +400,7 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
     }
     MyDatabaseId = InvalidOid;
     MyDatabaseTableSpace = InvalidOid;
+    without_database = true;
     before_shmem_exit(rollback_at_exit, 0);
     return;
   }
@@ -424,6 +471,29 @@ void bgw_connect_worker(const char* dbname, const char* username, Oid dboid, Oid
   before_shmem_exit(rollback_at_exit, 0);
   if (wake_channels_wanted()) bgw_session_watch_notifications();
   session_report_notices();
+}
+
+bool bgw_connected_without_database(void) {
+  return without_database;
+}
+
+const RowSet* bgw_shared_lookup(const char* text, int nargs, const Oid* argtypes, const char* const* values) {
+  static bool registered = false;
+  if (!registered) {
+    RegisterXactCallback(end_shared_lookups, nullptr);
+    registered = true;
+  }
+  if (!opening_is_usable()) {
+    if (opening) drop_opening();
+    connect_to(nullptr, nullptr);
+    finish_opening(set_up_session(nullptr));
+    fatal_if_failed("setting up a session for the shared catalogs");
+  }
+  SharedRows* holder = static_cast<SharedRows*>(palloc(sizeof(SharedRows)));
+  finish_opening(shared_step(text, nargs, argtypes, values));
+  if (std::optional<BgwMessage> failure = opening_failure())
+    bgw_report_message(opening_is_usable() ? ERROR : FATAL, &*failure, 0);
+  return adopt_shared_rows(holder);
 }
 
 }  // extern "C"

@@ -48,6 +48,13 @@ const bgw::RowSet* bgw_session_describe(const BgwRun* run);
 const bgw::RowSet* bgw_session_lookup(const char* text, int nargs, const Oid* argtypes,
                                       const char* const* values);
 
+// Whether the worker has connected without a database: it may look at what all databases share.
+bool bgw_connected_without_database(void);
+
+// The same for such a worker, on a connection to wherever the connection string leads, which lasts until the worker's
+// transaction ends. Raises: ERROR when the upstream refuses, FATAL when it cannot be reached.
+const bgw::RowSet* bgw_shared_lookup(const char* text, int nargs, const Oid* argtypes, const char* const* values);
+
 // Transaction control, for access/xact.cc. All but commit only take notes or send without waiting.
 bool bgw_have_session(void);
 void bgw_session_begin(void);

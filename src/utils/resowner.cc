@@ -1,7 +1,8 @@
 // Resource owners: a tree that follows transactions and subtransactions, and releases what they still hold.
 //
-// In this process owners hold references to tuple descriptors, mappings of dynamic shared memory and temporary files; whatever
-// else a module wants released with a transaction it does in a release callback. Releasing goes through the
+// In this process owners hold references to relations, rows of the catalogue caches and tuple descriptors, mappings of dynamic
+// shared memory and temporary files; whatever else a module wants released with a transaction it does in a release callback.
+// Releasing goes through the
 // tree children first, once per phase.
 //
 // Invariant: room is made before a thing is acquired, so that remembering it cannot fail.
@@ -11,7 +12,10 @@ extern "C" {
 #include "storage/dsm.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
+#include "utils/catcache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/resowner.h"
 #include "utils/resowner_private.h"
 }
@@ -54,6 +58,9 @@ struct ResourceOwnerData {
   ResourceOwner first_child;
   ResourceOwner next_child;
   const char* name;
+  Held<Relation> relations;
+  Held<HeapTuple> cached;
+  Held<CatCList*> cached_lists;
   Held<TupleDesc> tupdescs;
   Held<dsm_segment*> segments;
   Held<File> files;
@@ -74,6 +81,28 @@ void unlink_from_parent(ResourceOwner owner) {
   while (*link != owner) link = &(*link)->next_child;
   *link = owner->next_child;
   owner->parent = owner->next_child = nullptr;
+}
+
+// What is given up here is forgotten by the function that gives it up.
+void release_relations(ResourceOwner owner, bool commit) {
+  while (owner->relations.count > 0) {
+    Relation relation = owner->relations.things[owner->relations.count - 1];
+    if (commit) elog(WARNING, "relcache reference leak: relation \"%s\" not closed", RelationGetRelationName(relation));
+    RelationClose(relation);
+  }
+}
+
+void release_cached(ResourceOwner owner, bool commit) {
+  while (owner->cached.count > 0) {
+    HeapTuple tuple = owner->cached.things[owner->cached.count - 1];
+    if (commit) PrintCatCacheLeakWarning(tuple);
+    ReleaseCatCache(tuple);
+  }
+  while (owner->cached_lists.count > 0) {
+    CatCList* list = owner->cached_lists.things[owner->cached_lists.count - 1];
+    if (commit) PrintCatCacheListLeakWarning(list);
+    ReleaseCatCacheList(list);
+  }
 }
 
 void release_tupdescs(ResourceOwner owner, bool commit) {
@@ -131,8 +160,12 @@ void ResourceOwnerRelease(ResourceOwner owner, ResourceReleasePhase phase, bool 
   // What is released is forgotten from the current owner.
   ResourceOwner before = CurrentResourceOwner;
   CurrentResourceOwner = owner;
-  if (phase == RESOURCE_RELEASE_BEFORE_LOCKS) release_segments(owner, isCommit);
+  if (phase == RESOURCE_RELEASE_BEFORE_LOCKS) {
+    release_relations(owner, isCommit);
+    release_segments(owner, isCommit);
+  }
   if (phase == RESOURCE_RELEASE_AFTER_LOCKS) {
+    release_cached(owner, isCommit);
     release_tupdescs(owner, isCommit);
     release_files(owner, isCommit);
   }
@@ -150,6 +183,9 @@ void ResourceOwnerReleaseAllPlanCacheRefs(ResourceOwner owner) {}
 void ResourceOwnerDelete(ResourceOwner owner) {
   while (owner->first_child) ResourceOwnerDelete(owner->first_child);
   unlink_from_parent(owner);
+  owner->relations.free();
+  owner->cached.free();
+  owner->cached_lists.free();
   owner->tupdescs.free();
   owner->segments.free();
   owner->files.free();
@@ -217,6 +253,39 @@ void ResourceOwnerRememberFile(ResourceOwner owner, File file) {
 void ResourceOwnerForgetFile(ResourceOwner owner, File file) {
   if (!owner->files.forget(file))
     elog(ERROR, "temporary file %d is not owned by resource owner %s", file, owner->name);
+}
+
+void ResourceOwnerEnlargeRelationRefs(ResourceOwner owner) {
+  owner->relations.make_room();
+}
+void ResourceOwnerRememberRelationRef(ResourceOwner owner, Relation rel) {
+  owner->relations.remember(rel);
+}
+void ResourceOwnerForgetRelationRef(ResourceOwner owner, Relation rel) {
+  if (!owner->relations.forget(rel))
+    elog(ERROR, "relcache reference %s is not owned by resource owner %s", RelationGetRelationName(rel), owner->name);
+}
+
+void ResourceOwnerEnlargeCatCacheRefs(ResourceOwner owner) {
+  owner->cached.make_room();
+}
+void ResourceOwnerRememberCatCacheRef(ResourceOwner owner, HeapTuple tuple) {
+  owner->cached.remember(tuple);
+}
+void ResourceOwnerForgetCatCacheRef(ResourceOwner owner, HeapTuple tuple) {
+  if (!owner->cached.forget(tuple))
+    elog(ERROR, "catcache reference %p is not owned by resource owner %s", static_cast<void*>(tuple), owner->name);
+}
+
+void ResourceOwnerEnlargeCatCacheListRefs(ResourceOwner owner) {
+  owner->cached_lists.make_room();
+}
+void ResourceOwnerRememberCatCacheListRef(ResourceOwner owner, CatCList* list) {
+  owner->cached_lists.remember(list);
+}
+void ResourceOwnerForgetCatCacheListRef(ResourceOwner owner, CatCList* list) {
+  if (!owner->cached_lists.forget(list))
+    elog(ERROR, "catcache list reference %p is not owned by resource owner %s", static_cast<void*>(list), owner->name);
 }
 
 void ResourceOwnerEnlargeDSMs(ResourceOwner owner) {

@@ -1,6 +1,5 @@
 /*
- * Tables as sources of the 9.3 to 9.6 generation open and read them. bgworkerd has no tables: there, as with today's
- * names, these calls say so, and the source is to use SPI.
+ * Tables as sources of the 9.3 to 9.6 generation open and read them.
  */
 #ifndef BGWORKER_COMPAT_ACCESS_HEAPAM_H
 #define BGWORKER_COMPAT_ACCESS_HEAPAM_H
