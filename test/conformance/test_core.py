@@ -45,3 +45,18 @@ def test_owners(space):
 def test_memory(space):
     """Memory contexts of all kinds: trees, callbacks, sizes, and what is refused."""
     core(space, "memory", 20030104, 6)
+
+
+def test_pieces(space):
+    """Distances between texts, settings in arrays and in shared memory, query environments."""
+    core(space, "pieces", 20030105)
+
+
+def test_tables(space):
+    """Hash tables of every kind: entering, removing, scanning, freezing, partitions, changed keys."""
+    core(space, "tables", 20030106, 7)
+
+
+def test_calls(space):
+    """Functions called by pointer, OID and FmgrInfo, with nulls, strictness and errors; input and output functions."""
+    core(space, "calls", 20030107)
