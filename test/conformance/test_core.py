@@ -60,3 +60,8 @@ def test_tables(space):
 def test_calls(space):
     """Functions called by pointer, OID and FmgrInfo, with nulls, strictness and errors; input and output functions."""
     core(space, "calls", 20030107)
+
+
+def test_timeouts(space):
+    """Timeouts: what fires in which order, what is said of them, and how many there can be."""
+    core(space, "timeouts", 20030108)

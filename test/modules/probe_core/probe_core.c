@@ -15,6 +15,7 @@ PGDLLEXPORT void probe_core_main(Datum main_arg);
 #include "pieces.h"
 #include "tables.h"
 #include "calls.h"
+#include "timeouts.h"
 
 static const ProbeAction actions[] = {
 	{"units", do_units},
@@ -24,6 +25,7 @@ static const ProbeAction actions[] = {
 	{"pieces", do_pieces},
 	{"tables", do_tables},
 	{"calls", do_calls},
+	{"timeouts", do_timeouts},
 	{NULL, NULL}
 };
 
