@@ -21,7 +21,7 @@ def core(space, action, *seeds, **more):
                            during=during, **more)
     for said in transcripts:
         for who, lines in said.items():
-            said[who] = [(level, re.sub(r"segment \d+", "segment N", text)) for level, text in lines]
+            said[who] = [(level, re.sub(r"(segment|space must be at least) \d+", r"\1 N", text)) for level, text in lines]
     agree(transcripts)
     for i in range(len(seeds)):
         assert ("LOG", "probe: done") in transcripts[1][f"w{i}"]
@@ -65,3 +65,8 @@ def test_calls(space):
 def test_timeouts(space):
     """Timeouts: what fires in which order, what is said of them, and how many there can be."""
     core(space, "timeouts", 20030108)
+
+
+def test_areas(space):
+    """Dynamic areas: pieces of every size, limits, errors; and the hash tables that live in them."""
+    core(space, "areas", 20030109, 8)

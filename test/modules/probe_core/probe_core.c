@@ -16,6 +16,7 @@ PGDLLEXPORT void probe_core_main(Datum main_arg);
 #include "tables.h"
 #include "calls.h"
 #include "timeouts.h"
+#include "areas.h"
 
 static const ProbeAction actions[] = {
 	{"units", do_units},
@@ -26,6 +27,7 @@ static const ProbeAction actions[] = {
 	{"tables", do_tables},
 	{"calls", do_calls},
 	{"timeouts", do_timeouts},
+	{"areas", do_areas},
 	{NULL, NULL}
 };
 
