@@ -2,9 +2,13 @@
  * Smaller pieces: distances between texts, settings in arrays and in shared memory, query environments, the next character,
  * names of arguments.
  */
+#include <sys/socket.h>
+
 #include "catalog/pg_proc.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/queryenvironment.h"
@@ -28,6 +32,91 @@ say_array(const char *what, ArrayType *array)
 		SAY("%s: none", what);
 	else
 		SAY("%s: %s", what, OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(array)));
+}
+
+/* Null, or an array that fits or does not. */
+static Datum
+draw_array(Oid type, int count)
+{
+	Datum		items[10];
+	bool		nulls[10] = {false};
+	int			low = 1;
+
+	if (below(6) == 0)
+		return PointerGetDatum(NULL);
+	if (below(15) == 0)
+		return PointerGetDatum(construct_empty_array(type));
+	if (below(15) == 0)
+		count = 1 + below(9);
+	if (below(15) == 0)
+		nulls[below(count)] = true;
+	for (int i = 0; i < count; i++)
+		items[i] = type == TEXTOID ? CStringGetTextDatum(ONE_OF("a", "b", "", "column1")) : type == CHAROID ? CharGetDatum("iobvt"[below(5)]) : ObjectIdGetDatum(below(2) ? INT4OID : TEXTOID);
+	if (below(30) == 0)
+		type = type == TEXTOID ? BYTEAOID : type == CHAROID ? BOOLOID : INT4OID;
+	return PointerGetDatum(construct_md_array(items, nulls, 1, &count, &low, type, type == TEXTOID || type == BYTEAOID ? -1 : type == CHAROID || type == BOOLOID ? 1 : 4,
+											  type != TEXTOID && type != BYTEAOID, type == CHAROID || type == BOOLOID ? 'c' : 'i'));
+}
+
+static void
+do_arguments(void)
+{
+	for (int i = 0; i < 600; i++)
+	{
+		int			count = 1 + below(6);
+		Datum		names = draw_array(TEXTOID, count);
+		Datum		modes = draw_array(CHAROID, count);
+		Datum		types = draw_array(OIDOID, count);
+		char	  **found = NULL;
+		TupleDesc	desc = NULL;
+		int			n = 0;
+
+		ATTEMPT("names", n = get_func_input_arg_names(names, modes, &found));
+		SAY("passed in: %d %d", n, found != NULL);
+		for (int k = 0; k < n; k++)
+			SAY("  %s", or_null(found[k]));
+		ATTEMPT("columns", desc = build_function_result_tupdesc_d(below(2) ? PROKIND_FUNCTION : PROKIND_PROCEDURE, types, modes, names));
+		SAY("columns: %d", desc ? desc->natts : -1);
+		for (int k = 0; desc && k < desc->natts; k++)
+			SAY("  %s %u", NameStr(TupleDescAttr(desc, k)->attname), TupleDescAttr(desc, k)->atttypid);
+	}
+}
+
+static void
+do_dates(void)
+{
+	static const Oid types[] = {DATEOID, TIMEOID, TIMETZOID, TIMESTAMPOID, TIMESTAMPTZOID, INTERVALOID};
+
+	for (int i = 0; i < 1000; i++)
+	{
+		Oid			type = types[below(below(10) ? 5 : 6)];
+		TimeTzADT	time;
+		int			zone = (below(100) - 50) * 900 + (below(4) ? 0 : below(60));
+		Datum		value;
+		char		buffer[MAXDATELEN + 1];
+		int64		moment = below(10) ? (int64) (draw() % UINT64CONST(9000000000000000000)) % INT64CONST(400000000000000000) - INT64CONST(200000000000000000)
+			: below(2) ? DT_NOBEGIN : below(2) ? DT_NOEND : INT64CONST(9223371331199999999);
+
+		time.time = (int64) (draw() % (uint64) USECS_PER_DAY);
+		time.zone = zone;
+		if (type == DATEOID)
+			value = DateADTGetDatum(below(10) ? below(6000000) - 2000000 : below(2) ? DATEVAL_NOBEGIN : DATEVAL_NOEND);
+		else if (type == TIMEOID)
+			value = TimeADTGetDatum(time.time);
+		else if (type == TIMETZOID)
+			value = TimeTzADTPGetDatum(&time);
+		else
+			value = Int64GetDatum(moment);
+		ATTEMPT("date", SAY("%u: %s", type, JsonEncodeDateTime(below(2) ? buffer : NULL, value, type, below(2) ? &zone : NULL)));
+	}
+	for (int i = 0; i < 20; i++)
+	{
+		char		address[40];
+
+		strlcpy(address, ONE_OF("fe80::1%eth0", "::1", "%", "1.2.3.4%x", "a%b%c"), sizeof(address));
+		clean_ipv6_addr(below(2) ? AF_INET6 : AF_INET, address);
+		SAY("address %s", address);
+	}
 }
 
 static void
@@ -171,6 +260,11 @@ do_pieces(const char *argument)
 			SAY("%d: %g %d", j, found ? found->enrtuples : -1, found ? ENRMetadataGetTupDesc(found)->natts : 0);
 		}
 	}
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	do_arguments();
+	do_dates();
+	CommitTransactionCommand();
 	SAY("none: %d %d", get_ENR(NULL, "a") == NULL, get_visible_ENR_metadata(NULL, "a") == NULL);
 	SAY("done");
 }
