@@ -81,13 +81,12 @@ const FmgrBuiltin* find_builtin(Oid oid) {
   return low < fmgr_nbuiltins && fmgr_builtins[low].foid == oid ? &fmgr_builtins[low] : nullptr;
 }
 
-// Calls a function whose first argument may be NULL and whose other two are a type's parameters.
-Datum call_reader(FmgrInfo* flinfo, Datum source, bool source_is_null, Oid typioparam, int32 typmod,
-                  bool* isnull) {
+// Calls a function whose first argument is a pointer, perhaps to nothing (which the function sees as such, not as NULL), and
+// whose other two are a type's parameters.
+Datum call_reader(FmgrInfo* flinfo, Datum source, Oid typioparam, int32 typmod, bool* isnull) {
   Frame<3> frame;
   FunctionCallInfo call =
       fill_frame(&frame, flinfo, InvalidOid, source, ObjectIdGetDatum(typioparam), Int32GetDatum(typmod));
-  call->args[0].isnull = source_is_null;
   const Datum result = FunctionCallInvoke(call);
   *isnull = call->isnull;
   return result;
@@ -288,7 +287,7 @@ Datum OidFunctionCall9Coll(Oid functionId, Oid collation, Datum arg1, Datum arg2
 Datum InputFunctionCall(FmgrInfo* flinfo, char* str, Oid typioparam, int32 typmod) {
   if (str == nullptr && flinfo->fn_strict) return 0;
   bool isnull;
-  const Datum result = call_reader(flinfo, CStringGetDatum(str), str == nullptr, typioparam, typmod, &isnull);
+  const Datum result = call_reader(flinfo, CStringGetDatum(str), typioparam, typmod, &isnull);
   if (str == nullptr && !isnull) elog(ERROR, "input function %u returned non-NULL", flinfo->fn_oid);
   if (str != nullptr && isnull) elog(ERROR, "input function %u returned NULL", flinfo->fn_oid);
   return result;
@@ -301,7 +300,7 @@ char* OutputFunctionCall(FmgrInfo* flinfo, Datum val) {
 Datum ReceiveFunctionCall(FmgrInfo* flinfo, StringInfo buf, Oid typioparam, int32 typmod) {
   if (buf == nullptr && flinfo->fn_strict) return 0;
   bool isnull;
-  const Datum result = call_reader(flinfo, PointerGetDatum(buf), buf == nullptr, typioparam, typmod, &isnull);
+  const Datum result = call_reader(flinfo, PointerGetDatum(buf), typioparam, typmod, &isnull);
   if (buf == nullptr && !isnull) elog(ERROR, "receive function %u returned non-NULL", flinfo->fn_oid);
   if (buf != nullptr && isnull) elog(ERROR, "receive function %u returned NULL", flinfo->fn_oid);
   return result;

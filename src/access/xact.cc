@@ -23,6 +23,7 @@ extern "C" {
 #include "storage/lwlock.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/resowner.h"
@@ -195,6 +196,7 @@ void commit_transaction() {
   AtEOXact_GUC(true, 1);
   AtEOXact_SPI(true);
   AtEOXact_Files(true);
+  AtEOXact_HashTables(true);
   AtEOXact_Snapshot(true, false);
   ResourceOwnerDelete(TopTransactionResourceOwner);
   MemoryContextSwitchTo(TopMemoryContext);
@@ -223,6 +225,7 @@ void abort_transaction() {
     AtEOXact_GUC(false, 1);
     AtEOXact_SPI(false);
     AtEOXact_Files(false);
+    AtEOXact_HashTables(false);
   }
   bgw::count_transaction();
   resume_interrupts();

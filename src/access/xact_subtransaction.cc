@@ -8,6 +8,7 @@ extern "C" {
 #include "storage/fd.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/resowner.h"
@@ -69,6 +70,7 @@ void commit_subtransaction() {
   AtEOXact_GUC(true, s->guc_nest_level);
   AtEOSubXact_SPI(true, s->subid);
   AtEOSubXact_Files(true, s->subid, s->parent->subid);
+  AtEOSubXact_HashTables(true, s->nest_level);
   AtSubCommit_Snapshot(s->nest_level);
   XactReadOnly = s->read_only_before;
   CurrentResourceOwner = s->parent->owner;
@@ -100,6 +102,7 @@ void abort_subtransaction() {
     AtEOXact_GUC(false, s->guc_nest_level);
     AtEOSubXact_SPI(false, s->subid);
     AtEOSubXact_Files(false, s->subid, s->parent->subid);
+    AtEOSubXact_HashTables(false, s->nest_level);
     AtSubAbort_Snapshot(s->nest_level);
   }
   XactReadOnly = s->read_only_before;

@@ -525,7 +525,7 @@ Datum domain_recv(PG_FUNCTION_ARGS) {
   int32 typmod = PG_GETARG_INT32(2);
   const Oid base = learn_base_type(oid, &typmod);
   Datum value = 0;
-  bool null = PG_ARGISNULL(0);
+  bool null = PG_ARGISNULL(0) || PG_GETARG_POINTER(0) == nullptr;
   if (!null) {
     Oid function, ioparam;
     getTypeBinaryInputInfo(base, &function, &ioparam);

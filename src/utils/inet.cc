@@ -2,6 +2,7 @@
 //
 // A cidr may leave out trailing octets of an IPv4 network, and must have no bit set behind its mask.
 #include <arpa/inet.h>
+#include <sys/socket.h>
 
 #include <cstring>
 
@@ -178,6 +179,13 @@ Datum network_eq(PG_FUNCTION_ARGS) {
 }
 Datum network_cmp(PG_FUNCTION_ARGS) {
   PG_RETURN_INT32(compare(PG_GETARG_INET_PP(0), PG_GETARG_INET_PP(1)));
+}
+
+// Cuts the zone of a scoped address off, in place: inet has none.
+void clean_ipv6_addr(int addr_family, char* addr) {
+  if (addr_family != AF_INET6) return;
+  char* percent = strchr(addr, '%');
+  if (percent != nullptr) *percent = '\0';
 }
 
 int bitncmp(const unsigned char* l, const unsigned char* r, int n) {

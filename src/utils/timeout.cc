@@ -121,8 +121,8 @@ void handle_alarm(SIGNAL_ARGS) {
         TimestampTz next = after_ms(timeout.finish_time, timeout.interval_ms);
         // Intervals that were slept through are skipped.
         if (next <= at) next = after_ms(at, timeout.interval_ms);
+        // As in the server it counts as enabled anew: there is no indicator until it is over for good.
         insert(id, at, next, timeout.interval_ms);
-        timeout.indicator = true;
       }
     }
     schedule(at);

@@ -21,7 +21,7 @@ def core(space, action, *seeds, **more):
                            during=during, **more)
     for said in transcripts:
         for who, lines in said.items():
-            said[who] = [(level, re.sub(r"segment \d+", "segment N", text)) for level, text in lines]
+            said[who] = [(level, re.sub(r"(segment|space must be at least) \d+", r"\1 N", text)) for level, text in lines]
     agree(transcripts)
     for i in range(len(seeds)):
         assert ("LOG", "probe: done") in transcripts[1][f"w{i}"]
@@ -45,3 +45,28 @@ def test_owners(space):
 def test_memory(space):
     """Memory contexts of all kinds: trees, callbacks, sizes, and what is refused."""
     core(space, "memory", 20030104, 6)
+
+
+def test_pieces(space):
+    """Distances between texts, settings in arrays and in shared memory, query environments."""
+    core(space, "pieces", 20030105)
+
+
+def test_tables(space):
+    """Hash tables of every kind: entering, removing, scanning, freezing, partitions, changed keys."""
+    core(space, "tables", 20030106, 7)
+
+
+def test_calls(space):
+    """Functions called by pointer, OID and FmgrInfo, with nulls, strictness and errors; input and output functions."""
+    core(space, "calls", 20030107)
+
+
+def test_timeouts(space):
+    """Timeouts: what fires in which order, what is said of them, and how many there can be."""
+    core(space, "timeouts", 20030108)
+
+
+def test_areas(space):
+    """Dynamic areas: pieces of every size, limits, errors; and the hash tables that live in them."""
+    core(space, "areas", 20030109, 8)

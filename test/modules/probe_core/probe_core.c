@@ -12,12 +12,22 @@ PGDLLEXPORT void probe_core_main(Datum main_arg);
 
 #include "settings.h"
 #include "owners.h"
+#include "pieces.h"
+#include "tables.h"
+#include "calls.h"
+#include "timeouts.h"
+#include "areas.h"
 
 static const ProbeAction actions[] = {
 	{"units", do_units},
 	{"settings", do_settings},
 	{"owners", do_owners},
 	{"memory", do_memory},
+	{"pieces", do_pieces},
+	{"tables", do_tables},
+	{"calls", do_calls},
+	{"timeouts", do_timeouts},
+	{"areas", do_areas},
 	{NULL, NULL}
 };
 

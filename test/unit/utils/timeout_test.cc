@@ -103,7 +103,7 @@ TEST_F(TimeoutTest, AtAGivenTimeAndSeveralAtOnce) {
   disable_timeouts(both, 2);
   EXPECT_FALSE(get_timeout_active(first_));
   EXPECT_FALSE(get_timeout_active(second_));
-  EXPECT_TRUE(get_timeout_indicator(first_, false));
+  EXPECT_FALSE(get_timeout_indicator(first_, false));  // enabled anew each time
   EXPECT_FALSE(get_timeout_indicator(second_, false));
   EXPECT_EQ(fired_second, 0);
 }
