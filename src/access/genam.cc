@@ -12,6 +12,7 @@ extern "C" {
 #include "access/relation.h"
 #include "access/relscan.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type_d.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -26,7 +27,8 @@ struct Scan {
   SysScanDescData desc;  // first: modules hold a SysScanDesc
   bgw::TupleSource* source;
   MemoryContext context;  // where the scan was begun
-  int row;                // of the tuple that was handed out last; -1: before the first one
+  bool begun;             // a tuple has been asked for
+  int row;                // of the tuple that was handed out last; -1 and the count: beyond an end
   HeapTuple tuple;        // nullptr: none is at hand
 };
 
@@ -43,6 +45,12 @@ Scan* scan_of(SysScanDesc scan) {
 bool is_index(const RelationData* relation) {
   const char kind = relation->rd_rel->relkind;
   return kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX;
+}
+
+bool has_column(const RelationData* index, AttrNumber number) {
+  for (int i = 0; i < index->rd_index->indnatts; i++)
+    if (index->rd_index->indkey.values[i] == number) return true;
+  return false;
 }
 
 // The columns of an index, in `order`, which has room for INDEX_MAX_KEYS. Returns how many.
@@ -64,11 +72,12 @@ SysScanDesc begin(Relation relation, const RelationData* index, Snapshot snapsho
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                     errmsg("\"%s\" is not an index for table \"%s\"", NameStr(index->rd_rel->relname),
                            RelationGetRelationName(relation))));
+  for (int i = 0; index != nullptr && i < nkeys; i++)
+    if (!has_column(index, keys[i].sk_attno)) elog(ERROR, "column is not in index");
   AttrNumber order[INDEX_MAX_KEYS];
   const int norder = index != nullptr ? order_of_index(index, order) : 0;
   Scan* scan = static_cast<Scan*>(palloc0(sizeof(Scan)));
   scan->context = CurrentMemoryContext;
-  scan->row = -1;
   scan->desc.heap_rel = relation;
   // The scan's own snapshot, if none was given.
   if (snapshot == nullptr)
@@ -82,7 +91,8 @@ HeapTuple next(Scan* scan, int step) {
   const int count = bgw::tuple_count(scan->source);
   if (scan->tuple != nullptr) heap_freetuple(scan->tuple);
   scan->tuple = nullptr;
-  if (scan->row < 0 && step < 0) scan->row = count;
+  if (!scan->begun) scan->row = step > 0 ? -1 : count;
+  scan->begun = true;
   scan->row += step;
   if (scan->row < 0 || scan->row >= count) {
     scan->row = step > 0 ? count : -1;
@@ -135,9 +145,23 @@ HeapTuple systable_getnext(SysScanDesc sysscan) {
   return next(scan_of(sysscan), 1);
 }
 
-// Whether the row is there for the upstream's next statement: as far as its own transaction goes, it is.
+// Whether a statement that begins now still finds the row where it was, and no newer version of it.
 bool systable_recheck_tuple(SysScanDesc sysscan, HeapTuple tup) {
-  return true;
+  MemoryContext caller = CurrentMemoryContext;
+  MemoryContext scratch = AllocSetContextCreateInternal(caller, "a row's recheck", ALLOCSET_SMALL_SIZES);
+  MemoryContextSwitchTo(scratch);
+  const char* values[2] = {psprintf("(%u,%u)", ItemPointerGetBlockNumber(&tup->t_self),
+                                    ItemPointerGetOffsetNumber(&tup->t_self)),
+                           psprintf("%u", HeapTupleHeaderGetXmin(tup->t_data))};
+  const Oid types[2] = {TIDOID, XIDOID};
+  const bgw::RowSet* rows = bgw::catalog_lookup(
+      psprintf("SELECT FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND xmin OPERATOR(pg_catalog.=) $2",
+               bgw_relation_row(sysscan->heap_rel)->quoted),
+      2, types, values);
+  const bool found = rows->rows() > 0;
+  MemoryContextSwitchTo(caller);
+  MemoryContextDelete(scratch);
+  return found;
 }
 
 void systable_endscan(SysScanDesc sysscan) {

@@ -97,3 +97,16 @@ def test_caches(space):
 def test_lookups(space):
     """What lsyscache tells of columns, functions, operators, indexes and the like, and functions by their names, on drawn OIDs."""
     catalog(space, f"lookups:{seeded(20261129)}", sql=TABLES)
+
+
+def test_scans(space):
+    """Scans by keys of every simple type, in the order of an index and back, with and without one, and with other keys again."""
+    catalog(space, "scans", sql=TABLES)
+
+
+def test_other_keys(space):
+    """A condition that has no plain SQL is refused by name."""
+    transcripts = run_both(space, "probe_catalog", "w like flag", EXITED, postmaster=False, sql=TABLES)
+    assert transcripts[0]["w"][-1] == ("LOG", "probe: done")
+    assert transcripts[1]["w"][-2] == ("ERROR", 'a scan key with function 850 on column name of relation "plain" is not '
+                                       "available outside the server")

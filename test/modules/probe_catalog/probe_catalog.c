@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -27,6 +28,8 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_conversion.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_description.h"
 #include "catalog/pg_default_acl.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_event_trigger.h"
@@ -912,7 +915,181 @@ lookups(const char *argument)
 	SAY("done");
 }
 
+/* ---- scans with keys */
+
+static void
+say_scan(const char *what, Oid table, Oid index, int nkeys, const ScanKeyData *given)
+{
+	/* The server writes into the keys of a scan by index. */
+	ScanKeyData keys[2] = {given[0], given[nkeys - 1]};
+	Relation	relation = table_open(table, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, index, OidIsValid(index), NULL, nkeys, keys);
+	HeapTuple	tuple;
+	int			count = 0;
+	uint32		ordered = 0,
+				sum = 0;
+
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		uint32		hash = hash_tuple(tuple, RelationGetDescr(relation));
+
+		/* Without an index the upstream may read the table by one all the same. */
+		if (count < 3 && OidIsValid(index))
+			SAY(" at (%u,%u), found again %d", ItemPointerGetBlockNumber(&tuple->t_self),
+				ItemPointerGetOffsetNumber(&tuple->t_self), systable_recheck_tuple(scan, tuple));
+		ordered = hash_combine(ordered, hash);
+		sum += hash;
+		count++;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	SAY("%s: %d rows, %u", what, count, OidIsValid(index) ? ordered : sum);
+}
+
+static void
+say_ordered(const char *what, Oid table, Oid index, int nkeys, const ScanKeyData *given)
+{
+	ScanKeyData keys[2] = {given[0], given[nkeys - 1]};
+	Relation	relation = table_open(table, AccessShareLock);
+	Relation	by = index_open(index, AccessShareLock);
+	SysScanDesc scan = systable_beginscan_ordered(relation, by, NULL, nkeys, keys);
+	HeapTuple	tuple;
+	int			count = 0;
+	uint32		hash = 0;
+
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	{
+		hash = hash_combine(hash, hash_tuple(tuple, RelationGetDescr(relation)));
+		count++;
+	}
+	SAY("%s: %d rows, %u", what, count, hash);
+	while ((tuple = systable_getnext_ordered(scan, BackwardScanDirection)) != NULL)
+	{
+		hash = hash_combine(hash, hash_tuple(tuple, RelationGetDescr(relation)));
+		count--;
+	}
+	SAY("%s: back to %d, %u", what, count, hash);
+	systable_endscan_ordered(scan);
+	index_close(by, AccessShareLock);
+	table_close(relation, AccessShareLock);
+}
+
+static void
+scans(const char *argument)
+{
+	static const char *const relation_names[] = {"pg_class", "plain", "dropped", "nobody's", "pg_class_oid_index"};
+	static const Oid relation_oids[] = {RelationRelationId, TypeRelationId, ProcedureRelationId, ClassOidIndexId, 4000000};
+	static const RegProcedure int2s[] = {F_INT2EQ, F_INT2LT, F_INT2LE, F_INT2GT, F_INT2GE};
+	static const StrategyNumber strategies[] = {BTEqualStrategyNumber, BTLessStrategyNumber, BTLessEqualStrategyNumber,
+		BTGreaterStrategyNumber, BTGreaterEqualStrategyNumber};
+	ScanKeyData keys[2];
+	Relation	relation;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	Oid			plain;
+	Oid			arguments[2] = {INT4OID, INT4OID};
+
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	plain = RangeVarGetRelid(makeRangeVar("s p", "plain", -1), NoLock, false);
+	for (int i = 0; i < lengthof(relation_names); i++)
+	{
+		NameData	name;
+
+		namestrcpy(&name, relation_names[i]);
+		ScanKeyInit(&keys[0], Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&name));
+		ScanKeyInit(&keys[1], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(i == 1 || i == 2 ? get_namespace_oid("s p", false) : PG_CATALOG_NAMESPACE));
+		say_scan("by name and schema", RelationRelationId, ClassNameNspIndexId, 2, keys);
+		say_scan("by name", RelationRelationId, ClassNameNspIndexId, 1, keys);
+		say_scan("without the index", RelationRelationId, InvalidOid, 2, keys);
+	}
+	for (int i = 0; i < lengthof(relation_oids); i++)
+	{
+		ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation_oids[i]));
+		for (int j = 0; j < lengthof(int2s); j++)
+		{
+			ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, strategies[j], int2s[j], Int16GetDatum(3));
+			say_scan("columns", AttributeRelationId, AttributeRelidNumIndexId, 2, keys);
+			say_ordered("columns in order", AttributeRelationId, AttributeRelidNumIndexId, 2, keys);
+		}
+		ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+		ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(i == 0 ? plain : relation_oids[i]));
+		say_scan("dependencies", DependRelationId, InvalidOid, 2, keys);
+		ScanKeyInit(&keys[0], Anum_pg_description_objoid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation_oids[i]));
+		ScanKeyInit(&keys[1], Anum_pg_description_objsubid, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(0));
+		say_scan("descriptions", DescriptionRelationId, InvalidOid, 2, keys);
+	}
+	ScanKeyInit(&keys[0], Anum_pg_proc_proname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("int4pl"));
+	ScanKeyInit(&keys[1], Anum_pg_proc_proargtypes, BTEqualStrategyNumber, F_OIDVECTOREQ,
+				PointerGetDatum(buildoidvector(arguments, 2)));
+	say_scan("functions", ProcedureRelationId, ProcedureNameArgsNspIndexId, 2, keys);
+	ScanKeyInit(&keys[0], Anum_pg_class_relkind, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(RELKIND_VIEW));
+	ScanKeyInit(&keys[1], Anum_pg_class_oid, BTLessStrategyNumber, F_OIDLT, ObjectIdGetDatum(FirstNormalObjectId));
+	say_scan("views", RelationRelationId, InvalidOid, 2, keys);
+	ScanKeyInit(&keys[0], Anum_pg_index_indisunique, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(false));
+	say_scan("indexes", IndexRelationId, InvalidOid, 1, keys);
+	ScanKeyInit(&keys[0], Anum_pg_sequence_seqstart, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(42));
+	say_scan("sequences", SequenceRelationId, InvalidOid, 1, keys);
+	ScanKeyInit(&keys[0], Anum_pg_type_typinput, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(F_INT4IN));
+	say_scan("types", TypeRelationId, InvalidOid, 1, keys);
+	ScanKeyInit(&keys[0], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum("row 3"));
+	say_scan("by text", plain, InvalidOid, 1, keys);
+	ScanKeyInit(&keys[0], 2, BTLessStrategyNumber, F_TEXT_LT, CStringGetTextDatum("row 3"));
+	ScanKeyInit(&keys[1], 4, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(true));
+	say_scan("by text and bool", plain, InvalidOid, 2, keys);
+	ScanKeyEntryInitialize(&keys[0], SK_ISNULL | SK_SEARCHNOTNULL, 1, InvalidStrategy, InvalidOid, InvalidOid, InvalidOid, 0);
+	say_ordered("not null", plain, RangeVarGetRelid(makeRangeVar("s p", "plain_pkey", -1), NoLock, false), 1, keys);
+	keys[0].sk_flags = SK_ISNULL | SK_SEARCHNULL;
+	say_ordered("null", plain, RangeVarGetRelid(makeRangeVar("s p", "plain_pkey", -1), NoLock, false), 1, keys);
+
+	/* A scan of a table, again with another key; its relation closed before it ends. */
+	relation = table_open(plain, AccessShareLock);
+	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(4));
+	scan = table_beginscan(relation, GetActiveSnapshot(), 1, keys);
+	table_close(relation, NoLock);
+	for (int round = 0; round < 2; round++)
+	{
+		while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+		{
+			bool		null;
+
+			SAY("plain %d", DatumGetInt32(heap_getattr(tuple, 1, RelationGetDescr(scan->rs_rd), &null)));
+		}
+		ScanKeyInit(&keys[0], 1, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(3));
+		table_rescan(scan, keys);
+	}
+	table_endscan(scan);
+	ScanKeyInit(&keys[0], Anum_pg_class_relkind, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('r'));
+	RESULT("not in the index", "%d",
+		   (say_scan("kind", RelationRelationId, ClassNameNspIndexId, 1, keys), 1));
+	RESULT("not an index", "%p", index_open(plain, NoLock));
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	SAY("done");
+}
+
+/* A condition that is none of the simple ones. */
+static void
+like(const char *argument)
+{
+	ScanKeyData key;
+
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
+	StartTransactionCommand();
+	ScanKeyInit(&key, 2, InvalidStrategy, F_TEXTLIKE, CStringGetTextDatum("row%"));
+	say_scan("like", RangeVarGetRelid(makeRangeVar("s p", "plain", -1), NoLock, false), InvalidOid, 1, &key);
+	CommitTransactionCommand();
+	SAY("done");
+}
+
 static const ProbeAction actions[] = {
+	{"scans", scans},
+	{"like", like},
 	{"lookups", lookups},
 	{"catalogs", catalogs},
 	{"tables", tables},
