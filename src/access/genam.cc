@@ -1,8 +1,8 @@
-// Scans of the catalogues, and of tables, as the server's own code makes them (access/genam.h): by conditions on
-// columns, in the order of an index where there is one.
+// Scans of the catalogues, and of tables, as the server's own code makes them (access/genam.h): by conditions
+// on columns, in the order of an index where there is one.
 //
-// An index is not read here: a scan is the table's SELECT with the keys as conditions, and the columns of the index as
-// its order. Conditions name the columns of the table.
+// An index is not read here: a scan is the table's SELECT with the keys as conditions, and the columns of the
+// index as its order. Conditions name the columns of the table.
 #include "bridge/catalog_rows.hpp"
 
 extern "C" {
@@ -37,8 +37,8 @@ Scan* scan_of(SysScanDesc scan) {
 }
 
 [[noreturn]] void not_an_index(const RelationData* relation) {
-  ereport(ERROR,
-          (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not an index", NameStr(relation->rd_rel->relname))));
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                  errmsg("\"%s\" is not an index", NameStr(relation->rd_rel->relname))));
   pg_unreachable();
 }
 
@@ -59,15 +59,17 @@ int order_of_index(const RelationData* index, AttrNumber* order) {
   for (int i = 0; i < count; i++) {
     order[i] = index->rd_index->indkey.values[i];
     if (order[i] == 0)
-      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                      errmsg("a scan by index \"%s\", which has an expression, is not available outside the server",
-                             NameStr(index->rd_rel->relname)),
-                      errhint("Use SPI.")));
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+               errmsg("a scan by index \"%s\", which has an expression, is not available outside the server",
+                      NameStr(index->rd_rel->relname)),
+               errhint("Use SPI.")));
   }
   return count;
 }
 
-SysScanDesc begin(Relation relation, const RelationData* index, Snapshot snapshot, int nkeys, const ScanKeyData* keys) {
+SysScanDesc begin(Relation relation, const RelationData* index, Snapshot snapshot, int nkeys,
+                  const ScanKeyData* keys) {
   if (index != nullptr && index->rd_index->indrelid != RelationGetRelid(relation))
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                     errmsg("\"%s\" is not an index for table \"%s\"", NameStr(index->rd_rel->relname),
@@ -150,9 +152,9 @@ bool systable_recheck_tuple(SysScanDesc sysscan, HeapTuple tup) {
   MemoryContext caller = CurrentMemoryContext;
   MemoryContext scratch = AllocSetContextCreateInternal(caller, "a row's recheck", ALLOCSET_SMALL_SIZES);
   MemoryContextSwitchTo(scratch);
-  const char* values[2] = {psprintf("(%u,%u)", ItemPointerGetBlockNumber(&tup->t_self),
-                                    ItemPointerGetOffsetNumber(&tup->t_self)),
-                           psprintf("%u", HeapTupleHeaderGetXmin(tup->t_data))};
+  const char* values[2] = {
+      psprintf("(%u,%u)", ItemPointerGetBlockNumber(&tup->t_self), ItemPointerGetOffsetNumber(&tup->t_self)),
+      psprintf("%u", HeapTupleHeaderGetXmin(tup->t_data))};
   const Oid types[2] = {TIDOID, XIDOID};
   const bgw::RowSet* rows = bgw::catalog_lookup(
       psprintf("SELECT FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND xmin OPERATOR(pg_catalog.=) $2",
@@ -168,8 +170,8 @@ void systable_endscan(SysScanDesc sysscan) {
   end(scan_of(sysscan));
 }
 
-SysScanDesc systable_beginscan_ordered(Relation heapRelation, Relation indexRelation, Snapshot snapshot, int nkeys,
-                                       ScanKey key) {
+SysScanDesc systable_beginscan_ordered(Relation heapRelation, Relation indexRelation, Snapshot snapshot,
+                                       int nkeys, ScanKey key) {
   return begin(heapRelation, indexRelation, snapshot, nkeys, key);
 }
 

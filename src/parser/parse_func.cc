@@ -1,5 +1,5 @@
-// Functions by name (parser/parse_func.h), as a schema-qualified or plain name and the types of the arguments, found
-// by the upstream in the session's search path.
+// Functions by name (parser/parse_func.h), as a schema-qualified or plain name and the types of the arguments,
+// found by the upstream in the session's search path.
 #include "core/session.hpp"
 
 extern "C" {
@@ -29,8 +29,8 @@ FunctionName take_name(List* names) {
     case 2:
       return {strVal(linitial(names)), strVal(lsecond(names))};
     case 3: {
-      const char* database = bgw_catalog_text("LookupFuncName", "SELECT pg_catalog.current_database()", 0, nullptr,
-                                              nullptr);
+      const char* database =
+          bgw_catalog_text("LookupFuncName", "SELECT pg_catalog.current_database()", 0, nullptr, nullptr);
       if (database == nullptr || strcmp(strVal(linitial(names)), database) != 0)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("cross-database references are not implemented: %s", NameListToString(names))));
@@ -50,7 +50,8 @@ const char* vector_text(int count, const Oid* types) {
   return text.data;
 }
 
-// The one function, or InvalidOid. With nargs -1 whatever its arguments; *several then says that there are more.
+// The one function, or InvalidOid. With nargs -1 whatever its arguments; *several then says that there are
+// more.
 Oid find_function(const FunctionName& name, int nargs, const Oid* argtypes, bool* several) {
   *several = false;
   const char* values[3] = {name.name, name.schema, nargs > 0 ? vector_text(nargs, argtypes) : ""};

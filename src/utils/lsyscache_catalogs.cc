@@ -60,14 +60,15 @@ bool look_at_operator(Oid opno, Read read) {
 
 template <class Read>
 bool look_at_column(Oid relid, AttrNumber attnum, Read read) {
-  return look<FormData_pg_attribute>(
-      SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attnum)), read);
+  return look<FormData_pg_attribute>(SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attnum)),
+                                     read);
 }
 
 template <class Read>
 bool look_at_member(Oid opno, char purpose, Oid opfamily, Read read) {
   return look<FormData_pg_amop>(
-      SearchSysCache3(AMOPOPID, ObjectIdGetDatum(opno), CharGetDatum(purpose), ObjectIdGetDatum(opfamily)), read);
+      SearchSysCache3(AMOPOPID, ObjectIdGetDatum(opno), CharGetDatum(purpose), ObjectIdGetDatum(opfamily)),
+      read);
 }
 
 // `read` gets each entry of an operator in a family, until it says true.
@@ -101,7 +102,8 @@ void no_index(Oid index) {
 template <class Value>
 Value of_function(Oid funcid, Value FormData_pg_proc::*field) {
   Value value{};
-  if (!look_at_function(funcid, [&](const FormData_pg_proc* form) { value = form->*field; })) no_function(funcid);
+  if (!look_at_function(funcid, [&](const FormData_pg_proc* form) { value = form->*field; }))
+    no_function(funcid);
   return value;
 }
 
@@ -115,7 +117,8 @@ Value of_operator(Oid opno, Value FormData_pg_operator::*field) {
 
 bool of_index(Oid index, bool FormData_pg_index::*field, bool missing_ok) {
   bool value = false;
-  if (!look<FormData_pg_index>(INDEXRELID, index, [&](const FormData_pg_index* form) { value = form->*field; }) &&
+  if (!look<FormData_pg_index>(INDEXRELID, index,
+                               [&](const FormData_pg_index* form) { value = form->*field; }) &&
       !missing_ok)
     no_index(index);
   return value;
@@ -145,7 +148,8 @@ int get_attstattarget(Oid relid, AttrNumber attnum) {
 
 char get_attgenerated(Oid relid, AttrNumber attnum) {
   char generated = '\0';
-  if (!look_at_column(relid, attnum, [&](const FormData_pg_attribute* form) { generated = form->attgenerated; }))
+  if (!look_at_column(relid, attnum,
+                      [&](const FormData_pg_attribute* form) { generated = form->attgenerated; }))
     no_column(attnum, relid);
   return generated;
 }
@@ -185,7 +189,8 @@ int32 get_attavgwidth(Oid relid, AttrNumber attnum) {
 
 bool get_rel_relispartition(Oid relid) {
   bool partition = false;
-  look<FormData_pg_class>(RELOID, relid, [&](const FormData_pg_class* form) { partition = form->relispartition; });
+  look<FormData_pg_class>(RELOID, relid,
+                          [&](const FormData_pg_class* form) { partition = form->relispartition; });
   return partition;
 }
 
@@ -268,16 +273,13 @@ void op_input_types(Oid opno, Oid* lefttype, Oid* righttype) {
 
 // For arrays and rows the types of their members decide.
 bool op_mergejoinable(Oid opno, Oid inputtype) {
-  if (opno == ARRAY_EQ_OP)
-    return lookup_type_cache(inputtype, TYPECACHE_CMP_PROC)->cmp_proc == F_BTARRAYCMP;
-  if (opno == RECORD_EQ_OP)
-    return lookup_type_cache(inputtype, TYPECACHE_CMP_PROC)->cmp_proc == F_BTRECORDCMP;
+  if (opno == ARRAY_EQ_OP) return lookup_type_cache(inputtype, TYPECACHE_CMP_PROC)->cmp_proc == F_BTARRAYCMP;
+  if (opno == RECORD_EQ_OP) return lookup_type_cache(inputtype, TYPECACHE_CMP_PROC)->cmp_proc == F_BTRECORDCMP;
   return of_operator(opno, &FormData_pg_operator::oprcanmerge);
 }
 
 bool op_hashjoinable(Oid opno, Oid inputtype) {
-  if (opno == ARRAY_EQ_OP)
-    return lookup_type_cache(inputtype, TYPECACHE_HASH_PROC)->hash_proc == F_HASH_ARRAY;
+  if (opno == ARRAY_EQ_OP) return lookup_type_cache(inputtype, TYPECACHE_HASH_PROC)->hash_proc == F_HASH_ARRAY;
   if (opno == RECORD_EQ_OP)
     return lookup_type_cache(inputtype, TYPECACHE_HASH_PROC)->hash_proc == F_HASH_RECORD;
   return of_operator(opno, &FormData_pg_operator::oprcanhash);
@@ -356,11 +358,12 @@ Oid get_op_opfamily_sortfamily(Oid opno, Oid opfamily) {
 
 void get_op_opfamily_properties(Oid opno, Oid opfamily, bool ordering_op, int* strategy, Oid* lefttype,
                                 Oid* righttype) {
-  if (!look_at_member(opno, ordering_op ? AMOP_ORDER : AMOP_SEARCH, opfamily, [&](const FormData_pg_amop* form) {
-        *strategy = form->amopstrategy;
-        *lefttype = form->amoplefttype;
-        *righttype = form->amoprighttype;
-      }))
+  if (!look_at_member(opno, ordering_op ? AMOP_ORDER : AMOP_SEARCH, opfamily,
+                      [&](const FormData_pg_amop* form) {
+                        *strategy = form->amopstrategy;
+                        *lefttype = form->amoplefttype;
+                        *righttype = form->amoprighttype;
+                      }))
     elog(ERROR, "operator %u is not a member of opfamily %u", opno, opfamily);
 }
 
@@ -437,10 +440,11 @@ bool get_compatible_hash_operators(Oid opno, Oid* lhs_opno, Oid* rhs_opno) {
     // An operator between two types: those within each of them are what can be hashed.
     left = right = InvalidOid;
     if (lhs_opno != nullptr)
-      left = get_opfamily_member(entry->amopfamily, entry->amoplefttype, entry->amoplefttype, HTEqualStrategyNumber);
+      left = get_opfamily_member(entry->amopfamily, entry->amoplefttype, entry->amoplefttype,
+                                 HTEqualStrategyNumber);
     if (rhs_opno != nullptr)
-      right =
-          get_opfamily_member(entry->amopfamily, entry->amoprighttype, entry->amoprighttype, HTEqualStrategyNumber);
+      right = get_opfamily_member(entry->amopfamily, entry->amoprighttype, entry->amoprighttype,
+                                  HTEqualStrategyNumber);
     found = (lhs_opno == nullptr || OidIsValid(left)) && (rhs_opno == nullptr || OidIsValid(right));
     return found;
   });
@@ -454,7 +458,9 @@ bool get_op_hash_functions(Oid opno, RegProcedure* lhs_procno, RegProcedure* rhs
   bool found = false;
   look_at_families(opno, [&](const FormData_pg_amop* entry) {
     if (!is_equality(entry, HASH_AM_OID)) return false;
-    auto function = [&](Oid type) { return get_opfamily_proc(entry->amopfamily, type, type, HASHSTANDARD_PROC); };
+    auto function = [&](Oid type) {
+      return get_opfamily_proc(entry->amopfamily, type, type, HASHSTANDARD_PROC);
+    };
     left = right = InvalidOid;
     if (lhs_procno != nullptr) left = function(entry->amoplefttype);
     if (rhs_procno != nullptr) right = function(entry->amoprighttype);
@@ -507,15 +513,16 @@ Oid get_cast_oid(Oid sourcetypeid, Oid targettypeid, bool missing_ok) {
 
 char* get_collation_name(Oid colloid) {
   char* name = nullptr;
-  look<FormData_pg_collation>(COLLOID, colloid,
-                              [&](const FormData_pg_collation* form) { name = pstrdup(NameStr(form->collname)); });
+  look<FormData_pg_collation>(
+      COLLOID, colloid, [&](const FormData_pg_collation* form) { name = pstrdup(NameStr(form->collname)); });
   return name;
 }
 
 bool get_collation_isdeterministic(Oid colloid) {
   bool deterministic = true;
-  if (!look<FormData_pg_collation>(
-          COLLOID, colloid, [&](const FormData_pg_collation* form) { deterministic = form->collisdeterministic; }))
+  if (!look<FormData_pg_collation>(COLLOID, colloid, [&](const FormData_pg_collation* form) {
+        deterministic = form->collisdeterministic;
+      }))
     elog(ERROR, "cache lookup failed for collation %u", colloid);
   return deterministic;
 }
@@ -527,8 +534,8 @@ bool collations_agree_on_equality(Oid coll1, Oid coll2) {
 
 char* get_constraint_name(Oid conoid) {
   char* name = nullptr;
-  look<FormData_pg_constraint>(CONSTROID, conoid,
-                               [&](const FormData_pg_constraint* form) { name = pstrdup(NameStr(form->conname)); });
+  look<FormData_pg_constraint>(
+      CONSTROID, conoid, [&](const FormData_pg_constraint* form) { name = pstrdup(NameStr(form->conname)); });
   return name;
 }
 
@@ -546,7 +553,8 @@ Oid get_constraint_index(Oid conoid) {
 char* get_language_name(Oid langoid, bool missing_ok) {
   char* name = nullptr;
   if (!look<FormData_pg_language>(
-          LANGOID, langoid, [&](const FormData_pg_language* form) { name = pstrdup(NameStr(form->lanname)); }) &&
+          LANGOID, langoid,
+          [&](const FormData_pg_language* form) { name = pstrdup(NameStr(form->lanname)); }) &&
       !missing_ok)
     elog(ERROR, "cache lookup failed for language %u", langoid);
   return name;
@@ -554,26 +562,24 @@ char* get_language_name(Oid langoid, bool missing_ok) {
 
 char* get_namespace_name_or_temp(Oid nspid) {
   const Oid none[1] = {InvalidOid};
-  const Oid temporary = bgw_catalog_oid("get_namespace_name_or_temp",
-                                        "SELECT pg_catalog.pg_my_temp_schema()::pg_catalog.oid", 0, none, nullptr);
+  const Oid temporary = bgw_catalog_oid(
+      "get_namespace_name_or_temp", "SELECT pg_catalog.pg_my_temp_schema()::pg_catalog.oid", 0, none, nullptr);
   return OidIsValid(temporary) && nspid == temporary ? pstrdup("pg_temp") : get_namespace_name(nspid);
 }
 
 Oid get_transform_fromsql(Oid typid, Oid langid, List* trftypes) {
   RegProcedure function = InvalidOid;
   if (list_member_oid(trftypes, typid))
-    look<FormData_pg_transform>(
-        SearchSysCache2(TRFTYPELANG, ObjectIdGetDatum(typid), ObjectIdGetDatum(langid)),
-        [&](const FormData_pg_transform* form) { function = form->trffromsql; });
+    look<FormData_pg_transform>(SearchSysCache2(TRFTYPELANG, ObjectIdGetDatum(typid), ObjectIdGetDatum(langid)),
+                                [&](const FormData_pg_transform* form) { function = form->trffromsql; });
   return function;
 }
 
 Oid get_transform_tosql(Oid typid, Oid langid, List* trftypes) {
   RegProcedure function = InvalidOid;
   if (list_member_oid(trftypes, typid))
-    look<FormData_pg_transform>(
-        SearchSysCache2(TRFTYPELANG, ObjectIdGetDatum(typid), ObjectIdGetDatum(langid)),
-        [&](const FormData_pg_transform* form) { function = form->trftosql; });
+    look<FormData_pg_transform>(SearchSysCache2(TRFTYPELANG, ObjectIdGetDatum(typid), ObjectIdGetDatum(langid)),
+                                [&](const FormData_pg_transform* form) { function = form->trftosql; });
   return function;
 }
 

@@ -110,3 +110,8 @@ def test_other_keys(space):
     assert transcripts[0]["w"][-1] == ("LOG", "probe: done")
     assert transcripts[1]["w"][-2] == ("ERROR", 'a scan key with function 850 on column name of relation "plain" is not '
                                        "available outside the server")
+
+
+def test_changes(space):
+    """What the worker's own statements change is seen at once, what is rolled back is as it was, what is held stays; locks."""
+    catalog(space, "changes", sql=TABLES)

@@ -68,6 +68,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
 #include "common/hashfn.h"
+#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
@@ -75,6 +76,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -1087,7 +1089,172 @@ like(const char *argument)
 	SAY("done");
 }
 
+/* ---- what changes in between */
+
+static void
+say_plain(const char *when)
+{
+	Oid			plain = RangeVarGetRelid(makeRangeVar("s p", "plain", -1), NoLock, true);
+	Oid			renamed = RangeVarGetRelid(makeRangeVar("s p", "renamed", -1), NoLock, true);
+	Oid			relid = OidIsValid(plain) ? plain : renamed;
+	Relation	relation = try_table_open(relid, NoLock);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+
+	if (relation != NULL)
+	{
+		SAY("%s: \"%s\", %d columns, in the cache \"%s\" with %d, column 2 \"%s\"", when, RelationGetRelationName(relation),
+			RelationGetNumberOfAttributes(relation), NameStr(((Form_pg_class) GETSTRUCT(tuple))->relname),
+			((Form_pg_class) GETSTRUCT(tuple))->relnatts, or_none(get_attname(relid, 2, true)));
+		table_close(relation, NoLock);
+		ReleaseSysCache(tuple);
+	}
+	else
+		SAY("%s: none, %d", when, tuple == NULL);
+}
+
+static void
+run_sql(const char *text)
+{
+	SPI_connect();
+	SAY("%s: %d", text, SPI_execute(text, false, 0));
+	SPI_finish();
+}
+
+/* The locks that this process has on a table. */
+static void
+say_locks(const char *when, Oid relid)
+{
+	SPI_connect();
+	SPI_execute(psprintf("SELECT string_agg(mode, ' ' ORDER BY mode) FROM pg_locks WHERE relation = %u AND pid = pg_backend_pid()",
+						 relid), true, 0);
+	SAY("%s: locks %s", when, or_none(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)));
+	SPI_finish();
+}
+
+static void
+changes(const char *argument)
+{
+	Oid			plain;
+	MemoryContext context;
+	ResourceOwner owner;
+	Relation	held;
+	HeapTuple	cached;
+
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	context = CurrentMemoryContext;
+	owner = CurrentResourceOwner;
+	say_plain("before");
+	run_sql("ALTER TABLE \"s p\".plain ADD COLUMN another int");
+	say_plain("a column more");
+	run_sql("ALTER TABLE \"s p\".plain RENAME TO renamed");
+	say_plain("renamed");
+	run_sql("ALTER TABLE \"s p\".renamed RENAME COLUMN name TO label");
+	say_plain("column renamed");
+
+	/* What a subtransaction has opened and changed goes with it. */
+	BeginInternalSubTransaction("one");
+	run_sql("ALTER TABLE \"s p\".renamed DROP COLUMN another");
+	say_plain("dropped");
+	plain = RangeVarGetRelid(makeRangeVar("s p", "renamed", -1), NoLock, false);
+	(void) table_open(plain, AccessShareLock);
+	(void) table_beginscan_catalog(table_open(DatabaseRelationId, AccessShareLock), 0, NULL);
+	(void) SearchSysCache1(RELOID, ObjectIdGetDatum(plain));
+	(void) SearchSysCacheList1(AMOPOPID, ObjectIdGetDatum(96));
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	say_plain("as it was");
+
+	/* A row that is held stays as it is while another takes its place. */
+	cached = SearchSysCache1(RELOID, ObjectIdGetDatum(plain));
+	held = table_open(DatabaseRelationId, AccessShareLock);
+	run_sql("ALTER TABLE \"s p\".renamed RENAME TO plain");
+	say_plain("named as before");
+	SAY("held: \"%s\" \"%s\"", NameStr(((Form_pg_class) GETSTRUCT(cached))->relname), RelationGetRelationName(held));
+	ReleaseSysCache(cached);
+	table_close(held, AccessShareLock);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	say_locks("at first", plain);
+	(void) table_close(table_open(plain, AccessShareLock), NoLock);
+	say_locks("for reading", plain);
+	(void) table_close(table_open(plain, RowExclusiveLock), NoLock);
+	say_locks("for writing", plain);
+	run_sql("DROP TABLE \"s p\".plain");
+	say_plain("gone");
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	/* An error lets go of everything too. */
+	StartTransactionCommand();
+	(void) table_open(DatabaseRelationId, AccessShareLock);
+	(void) SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	AbortCurrentTransaction();
+	StartTransactionCommand();
+	say_plain("another transaction");
+	CommitTransactionCommand();
+	SAY("done");
+}
+
+/* ---- where nothing can be known: the host only, for the server's code checks nothing */
+
+static void
+say_refusals(void)
+{
+	ScanKeyData key;
+
+	RESULT("table", "%p", table_open(DatabaseRelationId, AccessShareLock));
+	RESULT("relation", "%p", RelationIdGetRelation(DatabaseRelationId));
+	RESULT("cache", "%p", SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId)));
+	RESULT("function", "%s", or_none(get_opname(96)));
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, 0);
+	RESULT("key", "%u", key.sk_func.fn_oid);
+}
+
+static void
+nowhere(const char *argument)
+{
+	StartTransactionCommand();
+	say_refusals();
+	CommitTransactionCommand();
+	SAY("done");
+}
+
+static void
+outside(const char *argument)
+{
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
+	say_refusals();
+	StartTransactionCommand();
+	{
+		Relation	relation = table_open(DatabaseRelationId, AccessShareLock);
+		Relation	view = table_openrv(makeRangeVar("pg_catalog", "pg_roles", -1), AccessShareLock);
+		HeapTuple	tuple = SearchSysCacheCopy1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+
+		RESULT("size", UINT64_FORMAT, table_relation_size(relation, MAIN_FORKNUM));
+		RESULT("insert", "%d", (simple_heap_insert(relation, tuple), 1));
+		RESULT("view", "%p", table_beginscan_catalog(view, 0, NULL));
+		RESULT("cache", "%p", SearchSysCache1(1000, 0));
+		RESULT("keys", "%p", SearchSysCache2(DATABASEOID, 0, 0));
+		table_close(view, AccessShareLock);
+		table_close(relation, AccessShareLock);
+		RESULT("closed twice", "%d", (table_close(relation, AccessShareLock), 1));
+	}
+	CommitTransactionCommand();
+	SAY("done");
+}
+
 static const ProbeAction actions[] = {
+	{"changes", changes},
+	{"nowhere", nowhere},
+	{"outside", outside},
 	{"scans", scans},
 	{"like", like},
 	{"lookups", lookups},
