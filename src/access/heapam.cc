@@ -1,8 +1,8 @@
-// Scans of tables (access/heapam.h, access/tableam.h): one SELECT for each, sent when the scan begins; the rows are
-// handed out one by one, forwards or backwards.
+// Scans of tables (access/heapam.h, access/tableam.h): one SELECT for each, sent when the scan begins; the rows
+// are handed out one by one, forwards or backwards.
 //
-// The access method of every relation here is heap, with the entries that read; each of the others raises an error
-// that names it. A tuple lives until the next one is asked for, or the scan ends.
+// The access method of every relation here is heap, with the entries that read; each of the others raises an
+// error that names it. A tuple lives until the next one is asked for, or the scan ends.
 #include "bridge/catalog_rows.hpp"
 
 extern "C" {
@@ -79,9 +79,9 @@ TableScanDesc heap_beginscan(Relation relation, Snapshot snapshot, int nkeys, Sc
                     errmsg("\"%s\" is not a table that can be scanned", RelationGetRelationName(relation)),
                     errhint("SELECT from it through SPI.")));
   if (parallel_scan != nullptr || !(flags & SO_TYPE_SEQSCAN))
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("only sequential scans of a table are available outside the server"),
-                    errhint("Use SPI.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("only sequential scans of a table are available outside the server"), errhint("Use SPI.")));
   Scan* scan = static_cast<Scan*>(palloc0(sizeof(Scan)));
   scan->context = CurrentMemoryContext;
   TableScanDesc base = &scan->heap.rs_base;
@@ -143,22 +143,20 @@ HeapTuple heap_getnext(TableScanDesc sscan, ScanDirection direction) {
 
 TableScanDesc table_beginscan_catalog(Relation relation, int nkeys, ScanKeyData* key) {
   Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(relation)));
-  return relation->rd_tableam->scan_begin(relation, snapshot, nkeys, key, nullptr,
-                                          SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_SYNC | SO_ALLOW_PAGEMODE |
-                                              SO_TEMP_SNAPSHOT);
+  return relation->rd_tableam->scan_begin(
+      relation, snapshot, nkeys, key, nullptr,
+      SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_SYNC | SO_ALLOW_PAGEMODE | SO_TEMP_SNAPSHOT);
 }
 
 const TableAmRoutine* GetHeapamTableAmRoutine(void) {
   static TableAmRoutine routine;
   if (routine.type == T_TableAmRoutine) return &routine;
-#define REFUSE(member)                             \
-  do {                                             \
-    struct Name {                                  \
-      static const char* text() {                  \
-        return #member;                            \
-      }                                            \
-    };                                             \
-    set_refusal<Name>(routine.member);             \
+#define REFUSE(member)                              \
+  do {                                              \
+    struct Name {                                   \
+      static const char* text() { return #member; } \
+    };                                              \
+    set_refusal<Name>(routine.member);              \
   } while (0)
   REFUSE(slot_callbacks);
   REFUSE(scan_getnextslot);

@@ -1,8 +1,8 @@
 // Opening relations (access/relation.h, access/table.h): by OID or by name, with a lock.
 //
-// A lock on a table is LOCK TABLE in the worker's transaction (storage/lmgr.cc). AccessShareLock on a catalogue needs
-// no statement: what reads it takes the lock anyway. Relations that LOCK TABLE does not take are opened without one.
-// Locks last until the transaction ends, whatever a relation is closed with.
+// A lock on a table is LOCK TABLE in the worker's transaction (storage/lmgr.cc). AccessShareLock on a catalogue
+// needs no statement: what reads it takes the lock anyway. Relations that LOCK TABLE does not take are opened
+// without one. Locks last until the transaction ends, whatever a relation is closed with.
 #include "bridge/catalog_rows.hpp"
 
 extern "C" {
@@ -24,7 +24,8 @@ bool needs_lock_statement(const RelationData* relation, LOCKMODE mode) {
   return mode != AccessShareLock || relation->rd_id >= FirstNormalObjectId;
 }
 
-// nullptr if there is none. What is read of the relation before the lock is there may be out of date when it is.
+// nullptr if there is none. What is read of the relation before the lock is there may be out of date when it
+// is.
 Relation open_relation(Oid relid, LOCKMODE mode) {
   Relation relation = RelationIdGetRelation(relid);
   if (relation == nullptr || !needs_lock_statement(relation, mode)) return relation;

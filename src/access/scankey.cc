@@ -1,4 +1,5 @@
-// Conditions of a scan (access/skey.h), as modules fill them in; what they mean in SQL is in bridge/catalog_rows.cc.
+// Conditions of a scan (access/skey.h), as modules fill them in; what they mean in SQL is in
+// bridge/catalog_rows.cc.
 extern "C" {
 #include "postgres.h"
 #include "access/skey.h"
@@ -7,8 +8,8 @@ extern "C" {
 
 extern "C" {
 
-void ScanKeyEntryInitialize(ScanKey entry, int flags, AttrNumber attributeNumber, StrategyNumber strategy, Oid subtype,
-                            Oid collation, RegProcedure procedure, Datum argument) {
+void ScanKeyEntryInitialize(ScanKey entry, int flags, AttrNumber attributeNumber, StrategyNumber strategy,
+                            Oid subtype, Oid collation, RegProcedure procedure, Datum argument) {
   *entry = {};
   entry->sk_flags = flags;
   entry->sk_attno = attributeNumber;
@@ -25,8 +26,9 @@ void ScanKeyInit(ScanKey entry, AttrNumber attributeNumber, StrategyNumber strat
   ScanKeyEntryInitialize(entry, 0, attributeNumber, strategy, InvalidOid, C_COLLATION_OID, procedure, argument);
 }
 
-void ScanKeyEntryInitializeWithInfo(ScanKey entry, int flags, AttrNumber attributeNumber, StrategyNumber strategy,
-                                    Oid subtype, Oid collation, FmgrInfo* finfo, Datum argument) {
+void ScanKeyEntryInitializeWithInfo(ScanKey entry, int flags, AttrNumber attributeNumber,
+                                    StrategyNumber strategy, Oid subtype, Oid collation, FmgrInfo* finfo,
+                                    Datum argument) {
   ScanKeyEntryInitialize(entry, flags, attributeNumber, strategy, subtype, collation, InvalidOid, argument);
   fmgr_info_copy(&entry->sk_func, finfo, CurrentMemoryContext);
 }

@@ -1,8 +1,9 @@
 // Relations of the upstream described by pg_class and pg_attribute, and read row by row (see catalog_rows.hpp).
 //
-// A description is one question. Rows come by one SELECT of every column in the order of their numbers, whose result
-// is kept whole. Columns of the types that are printed as names are asked for as the OIDs that they are; a column
-// whose values cannot be built here carries the upstream's text, if it is a varlena, and cannot be read otherwise.
+// A description is one question. Rows come by one SELECT of every column in the order of their numbers, whose
+// result is kept whole. Columns of the types that are printed as names are asked for as the OIDs that they are;
+// a column whose values cannot be built here carries the upstream's text, if it is a varlena, and cannot be
+// read otherwise.
 #include <cstdlib>
 #include <cstring>
 
@@ -40,13 +41,16 @@ constexpr const char* question =
     "SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype, c.relowner, c.relam, c.relfilenode,"
     " c.reltablespace, c.relpages, c.reltuples, c.relallvisible, c.reltoastrelid, c.relhasindex, c.relisshared,"
     " c.relpersistence, c.relkind, c.relnatts, c.relchecks, c.relhasrules, c.relhastriggers, c.relhassubclass,"
-    " c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident, c.relispartition, c.relrewrite,"
+    " c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident, c.relispartition, "
+    "c.relrewrite,"
     " c.relfrozenxid, c.relminmxid,"
     " pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||)"
     " pg_catalog.quote_ident(c.relname), pg_catalog.pg_relation_filenode(c.oid), m.amhandler::pg_catalog.oid,"
     " c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema(),"
-    " a.attname, a.atttypid, a.attstattarget, a.attlen, a.attnum, a.attndims, a.atttypmod, a.attbyval, a.attalign,"
-    " a.attstorage, a.attcompression, a.attnotnull, a.atthasdef, a.atthasmissing, a.attidentity, a.attgenerated,"
+    " a.attname, a.atttypid, a.attstattarget, a.attlen, a.attnum, a.attndims, a.atttypmod, a.attbyval, "
+    "a.attalign,"
+    " a.attstorage, a.attcompression, a.attnotnull, a.atthasdef, a.atthasmissing, a.attidentity, "
+    "a.attgenerated,"
     " a.attisdropped, a.attislocal, a.attinhcount, a.attcollation, d.adbin::pg_catalog.text"
     " FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
@@ -253,12 +257,16 @@ struct Comparison {
   Oid type;  // of the argument
 };
 
-#define ALL_SIX(name, type)                                                                                  \
-  {F_##name##EQ, "=", type}, {F_##name##NE, "<>", type}, {F_##name##LT, "<", type}, {F_##name##LE, "<=", type}, \
-      {F_##name##GT, ">", type}, {F_##name##GE, ">=", type}
-#define ALL_SIX_APART(name, type)                                                            \
-  {F_##name##_EQ, "=", type}, {F_##name##_NE, "<>", type}, {F_##name##_LT, "<", type},       \
-      {F_##name##_LE, "<=", type}, {F_##name##_GT, ">", type}, {F_##name##_GE, ">=", type}
+#define ALL_SIX(name, type)                                                         \
+  {F_##name##EQ, "=", type}, {F_##name##NE, "<>", type}, {F_##name##LT, "<", type}, \
+      {F_##name##LE, "<=", type}, {F_##name##GT, ">", type}, {                      \
+    F_##name##GE, ">=", type                                                        \
+  }
+#define ALL_SIX_APART(name, type)                                                      \
+  {F_##name##_EQ, "=", type}, {F_##name##_NE, "<>", type}, {F_##name##_LT, "<", type}, \
+      {F_##name##_LE, "<=", type}, {F_##name##_GT, ">", type}, {                       \
+    F_##name##_GE, ">=", type                                                          \
+  }
 constexpr Comparison comparisons[] = {
     ALL_SIX(OID, OIDOID),
     ALL_SIX(NAME, NAMEOID),
@@ -318,9 +326,9 @@ const char* column_name(const RelationRow* relation, AttrNumber number) {
       !TupleDescAttr(relation->desc, number - 1)->attisdropped)
     name = quote_identifier(NameStr(TupleDescAttr(relation->desc, number - 1)->attname));
   if (name == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                    errmsg("column number %d of relation \"%s\" does not exist", number,
-                           NameStr(relation->form->relname))));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column number %d of relation \"%s\" does not exist",
+                                                       number, NameStr(relation->form->relname))));
   return name;
 }
 
@@ -330,7 +338,8 @@ struct Arguments {
   const char** values;
 };
 
-void append_condition(StringInfo text, const RelationRow* relation, const ScanKeyData* key, Arguments* arguments) {
+void append_condition(StringInfo text, const RelationRow* relation, const ScanKeyData* key,
+                      Arguments* arguments) {
   const char* column = column_name(relation, key->sk_attno);
   if (key->sk_flags & SK_SEARCHNULL) {
     appendStringInfo(text, "%s IS NULL", column);
@@ -346,12 +355,13 @@ void append_condition(StringInfo text, const RelationRow* relation, const ScanKe
   }
   const Comparison* comparison = comparison_of(key->sk_func.fn_oid);
   if (comparison == nullptr || (key->sk_flags & ~SK_ISNULL) != 0)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("a scan key with function %u on column %s of relation \"%s\" is not available outside the "
-                           "server",
-                           key->sk_func.fn_oid, column, NameStr(relation->form->relname)),
-                    errhint("Compare oid, name, char, bool, integers, floats, dates, text or oidvector by =, <>, <, "
-                            "<=, > or >=, or use SPI.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("a scan key with function %u on column %s of relation \"%s\" is not available outside the "
+                    "server",
+                    key->sk_func.fn_oid, column, NameStr(relation->form->relname)),
+             errhint("Compare oid, name, char, bool, integers, floats, dates, text or oidvector by =, <>, <, "
+                     "<=, > or >=, or use SPI.")));
   const char* value = key_text(comparison->type, key->sk_argument);
   if (value == nullptr) {
     // Longer than any name: it equals none.
@@ -360,9 +370,9 @@ void append_condition(StringInfo text, const RelationRow* relation, const ScanKe
   }
   arguments->types[arguments->count] = comparison->type;
   arguments->values[arguments->count++] = value;
-  appendStringInfo(text, "%s OPERATOR(pg_catalog.%s) $%d%s", column, comparison->sign, arguments->count,
-                   comparison->type == TEXTOID && key->sk_collation == C_COLLATION_OID ? " COLLATE pg_catalog.\"C\""
-                                                                                         : "");
+  appendStringInfo(
+      text, "%s OPERATOR(pg_catalog.%s) $%d%s", column, comparison->sign, arguments->count,
+      comparison->type == TEXTOID && key->sk_collation == C_COLLATION_OID ? " COLLATE pg_catalog.\"C\"" : "");
 }
 
 // ---- columns
@@ -431,11 +441,13 @@ void settle_columns(const TupleSource* source, TupleDesc desc) {
     if (alias_type(att->atttypid) != nullptr && resolve_aliases(att->atttypid, source->rows, i)) continue;
     att->attstattarget = 0;  // carries text
     if (att->attlen != -1)
-      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                      errmsg("values of type %s, of column \"%s\" of relation \"%s\", cannot be built outside the server",
-                             format_type_be(att->atttypid), NameStr(att->attname),
-                             NameStr(source->relation->form->relname)),
-                      errhint("SELECT the column as text through SPI.")));
+      ereport(
+          ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("values of type %s, of column \"%s\" of relation \"%s\", cannot be built outside the server",
+                  format_type_be(att->atttypid), NameStr(att->attname),
+                  NameStr(source->relation->form->relname)),
+           errhint("SELECT the column as text through SPI.")));
   }
 }
 
@@ -465,7 +477,8 @@ const RowSet* catalog_lookup(const char* text, int nargs, const Oid* argtypes, c
 
 RelationRow* describe_relation(Oid relid) {
   MemoryContext outside = CurrentMemoryContext;
-  MemoryContext scratch = AllocSetContextCreateInternal(outside, "a relation's look-up", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext scratch =
+      AllocSetContextCreateInternal(outside, "a relation's look-up", ALLOCSET_DEFAULT_SIZES);
   MemoryContextSwitchTo(scratch);
   char text[16];
   snprintf(text, sizeof(text), "%u", relid);

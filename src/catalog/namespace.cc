@@ -80,4 +80,17 @@ Oid RangeVarGetRelidExtended(const RangeVar* relation, LOCKMODE lockmode, uint32
   return oid;
 }
 
+RangeVar* makeRangeVarFromNameList(List* names) {
+  RangeVar* made = makeRangeVar(nullptr, nullptr, -1);
+  const int count = list_length(names);
+  if (count < 1 || count > 3)
+    ereport(ERROR,
+            (errcode(ERRCODE_SYNTAX_ERROR),
+             errmsg("improper relation name (too many dotted names): %s", NameListToString(names))));
+  made->relname = strVal(llast(names));
+  if (count > 1) made->schemaname = strVal(list_nth(names, count - 2));
+  if (count > 2) made->catalogname = strVal(linitial(names));
+  return made;
+}
+
 }  // extern "C"

@@ -2,6 +2,7 @@
 extern "C" {
 #include "postgres.h"
 #include "catalog/pg_type_d.h"
+#include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 }
@@ -46,6 +47,16 @@ FuncExpr* makeFuncExpr(Oid funcid, Oid rettype, List* args, Oid funccollid, Oid 
   call->args = args;
   call->location = -1;
   return call;
+}
+
+RangeVar* makeRangeVar(char* schemaname, char* relname, int location) {
+  RangeVar* made = makeNode(RangeVar);
+  made->schemaname = schemaname;
+  made->relname = relname;
+  made->inh = true;
+  made->relpersistence = RELPERSISTENCE_PERMANENT;
+  made->location = location;
+  return made;
 }
 
 }  // extern "C"

@@ -1,10 +1,10 @@
-// Rows of the catalogues by key (utils/catcache.h): one SELECT for a key that is new, also for one that has no row,
-// and the answer from memory until the transaction ends or a statement may have changed it.
+// Rows of the catalogues by key (utils/catcache.h): one SELECT for a key that is new, also for one that has no
+// row, and the answer from memory until the transaction ends or a statement may have changed it.
 //
 // An entry is a CatCTup, from which the tuple that is handed out is a part, and stands in a context of its own.
-// Entries that are out of date are removed when the next key is looked up, but for those that somebody still holds:
-// they are marked dead and go later. So a reference given back once too often is an error and no accident. Lists
-// of the rows of a part of the key are asked for each time, and are their holder's alone.
+// Entries that are out of date are removed when the next key is looked up, but for those that somebody still
+// holds: they are marked dead and go later. So a reference given back once too often is an error and no
+// accident. Lists of the rows of a part of the key are asked for each time, and are their holder's alone.
 #include <cstring>
 
 #include "bridge/catalog_rows.hpp"
@@ -149,7 +149,8 @@ Entry* ask(CatCache* cache, uint32 hash, const StringInfoData* key, const Datum*
   make_keys(cache, cache->cc_nkeys, values, keys);
   MemoryContext scratch = CurrentMemoryContext;
   MemoryContext context = AllocSetContextCreateInternal(scratch, "a row of a catalogue", ALLOCSET_SMALL_SIZES);
-  bgw::TupleSource* rows = bgw::open_tuples(bgw::describe_catalog(cache->cc_reloid), cache->cc_nkeys, keys, 0, nullptr);
+  bgw::TupleSource* rows =
+      bgw::open_tuples(bgw::describe_catalog(cache->cc_reloid), cache->cc_nkeys, keys, 0, nullptr);
   MemoryContextSwitchTo(context);
   Entry* entry = static_cast<Entry*>(palloc0(sizeof(Entry)));
   entry->context = context;
@@ -261,7 +262,8 @@ CatCList* SearchCatCacheList(CatCache* cache, int nkeys, Datum v1, Datum v2, Dat
   for (int i = 0; i < cache->cc_nkeys; i++) order[i] = static_cast<AttrNumber>(cache->cc_keyno[i]);
 
   MemoryContext caller = CurrentMemoryContext;
-  MemoryContext context = AllocSetContextCreateInternal(caller, "a list of catalogue rows", ALLOCSET_SMALL_SIZES);
+  MemoryContext context =
+      AllocSetContextCreateInternal(caller, "a list of catalogue rows", ALLOCSET_SMALL_SIZES);
   MemoryContextSwitchTo(context);
   bgw::TupleSource* rows =
       bgw::open_tuples(bgw::describe_catalog(cache->cc_reloid), nkeys, keys, cache->cc_nkeys, order);

@@ -1,10 +1,10 @@
-// Relations (utils/relcache.h): what the upstream's catalogues say of one, kept from the first time it is opened
-// until its transaction ends or a statement may have changed it.
+// Relations (utils/relcache.h): what the upstream's catalogues say of one, kept from the first time it is
+// opened until its transaction ends or a statement may have changed it.
 //
-// References are counted for the module's resource owner, as the server does. An entry that is out of date and still
-// referenced stays where it is and is not found any more; a new one is made beside it. Entries without a reference
-// are removed when the next relation is opened after they went out of date, and not before: one reference given back
-// too many is then an error and no accident.
+// References are counted for the module's resource owner, as the server does. An entry that is out of date and
+// still referenced stays where it is and is not found any more; a new one is made beside it. Entries without a
+// reference are removed when the next relation is opened after they went out of date, and not before: one
+// reference given back too many is then an error and no accident.
 #include "bridge/catalog_rows.hpp"
 
 extern "C" {

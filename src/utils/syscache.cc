@@ -1,5 +1,5 @@
-// The server's numbered catalogue caches (utils/syscache.h): which columns of which catalogue each looks up, and the
-// functions that modules call with their numbers. The rows are kept by utils/catcache.cc.
+// The server's numbered catalogue caches (utils/syscache.h): which columns of which catalogue each looks up,
+// and the functions that modules call with their numbers. The rows are kept by utils/catcache.cc.
 #include <initializer_list>
 
 #include "bridge/catalog_rows.hpp"
@@ -78,9 +78,14 @@ void describe_caches() {
   set(AGGFNOID, AggregateRelationId, {Anum_pg_aggregate_aggfnoid});
   set(AMNAME, AccessMethodRelationId, {Anum_pg_am_amname});
   set(AMOID, AccessMethodRelationId, {Anum_pg_am_oid});
-  set(AMOPOPID, AccessMethodOperatorRelationId, {Anum_pg_amop_amopopr, Anum_pg_amop_amoppurpose, Anum_pg_amop_amopfamily});
-  set(AMOPSTRATEGY, AccessMethodOperatorRelationId, {Anum_pg_amop_amopfamily, Anum_pg_amop_amoplefttype, Anum_pg_amop_amoprighttype, Anum_pg_amop_amopstrategy});
-  set(AMPROCNUM, AccessMethodProcedureRelationId, {Anum_pg_amproc_amprocfamily, Anum_pg_amproc_amproclefttype, Anum_pg_amproc_amprocrighttype, Anum_pg_amproc_amprocnum});
+  set(AMOPOPID, AccessMethodOperatorRelationId,
+      {Anum_pg_amop_amopopr, Anum_pg_amop_amoppurpose, Anum_pg_amop_amopfamily});
+  set(AMOPSTRATEGY, AccessMethodOperatorRelationId,
+      {Anum_pg_amop_amopfamily, Anum_pg_amop_amoplefttype, Anum_pg_amop_amoprighttype,
+       Anum_pg_amop_amopstrategy});
+  set(AMPROCNUM, AccessMethodProcedureRelationId,
+      {Anum_pg_amproc_amprocfamily, Anum_pg_amproc_amproclefttype, Anum_pg_amproc_amprocrighttype,
+       Anum_pg_amproc_amprocnum});
   set(ATTNAME, AttributeRelationId, {Anum_pg_attribute_attrelid, Anum_pg_attribute_attname});
   set(ATTNUM, AttributeRelationId, {Anum_pg_attribute_attrelid, Anum_pg_attribute_attnum});
   set(AUTHMEMMEMROLE, AuthMemRelationId, {Anum_pg_auth_members_member, Anum_pg_auth_members_roleid});
@@ -88,16 +93,21 @@ void describe_caches() {
   set(AUTHNAME, AuthIdRelationId, {Anum_pg_authid_rolname});
   set(AUTHOID, AuthIdRelationId, {Anum_pg_authid_oid});
   set(CASTSOURCETARGET, CastRelationId, {Anum_pg_cast_castsource, Anum_pg_cast_casttarget});
-  set(CLAAMNAMENSP, OperatorClassRelationId, {Anum_pg_opclass_opcmethod, Anum_pg_opclass_opcname, Anum_pg_opclass_opcnamespace});
+  set(CLAAMNAMENSP, OperatorClassRelationId,
+      {Anum_pg_opclass_opcmethod, Anum_pg_opclass_opcname, Anum_pg_opclass_opcnamespace});
   set(CLAOID, OperatorClassRelationId, {Anum_pg_opclass_oid});
-  set(COLLNAMEENCNSP, CollationRelationId, {Anum_pg_collation_collname, Anum_pg_collation_collencoding, Anum_pg_collation_collnamespace});
+  set(COLLNAMEENCNSP, CollationRelationId,
+      {Anum_pg_collation_collname, Anum_pg_collation_collencoding, Anum_pg_collation_collnamespace});
   set(COLLOID, CollationRelationId, {Anum_pg_collation_oid});
-  set(CONDEFAULT, ConversionRelationId, {Anum_pg_conversion_connamespace, Anum_pg_conversion_conforencoding, Anum_pg_conversion_contoencoding, Anum_pg_conversion_oid});
+  set(CONDEFAULT, ConversionRelationId,
+      {Anum_pg_conversion_connamespace, Anum_pg_conversion_conforencoding, Anum_pg_conversion_contoencoding,
+       Anum_pg_conversion_oid});
   set(CONNAMENSP, ConversionRelationId, {Anum_pg_conversion_conname, Anum_pg_conversion_connamespace});
   set(CONSTROID, ConstraintRelationId, {Anum_pg_constraint_oid});
   set(CONVOID, ConversionRelationId, {Anum_pg_conversion_oid});
   set(DATABASEOID, DatabaseRelationId, {Anum_pg_database_oid});
-  set(DEFACLROLENSPOBJ, DefaultAclRelationId, {Anum_pg_default_acl_defaclrole, Anum_pg_default_acl_defaclnamespace, Anum_pg_default_acl_defaclobjtype});
+  set(DEFACLROLENSPOBJ, DefaultAclRelationId,
+      {Anum_pg_default_acl_defaclrole, Anum_pg_default_acl_defaclnamespace, Anum_pg_default_acl_defaclobjtype});
   set(ENUMOID, EnumRelationId, {Anum_pg_enum_oid});
   set(ENUMTYPOIDNAME, EnumRelationId, {Anum_pg_enum_enumtypid, Anum_pg_enum_enumlabel});
   set(EVENTTRIGGERNAME, EventTriggerRelationId, {Anum_pg_event_trigger_evtname});
@@ -112,21 +122,27 @@ void describe_caches() {
   set(LANGOID, LanguageRelationId, {Anum_pg_language_oid});
   set(NAMESPACENAME, NamespaceRelationId, {Anum_pg_namespace_nspname});
   set(NAMESPACEOID, NamespaceRelationId, {Anum_pg_namespace_oid});
-  set(OPERNAMENSP, OperatorRelationId, {Anum_pg_operator_oprname, Anum_pg_operator_oprleft, Anum_pg_operator_oprright, Anum_pg_operator_oprnamespace});
+  set(OPERNAMENSP, OperatorRelationId,
+      {Anum_pg_operator_oprname, Anum_pg_operator_oprleft, Anum_pg_operator_oprright,
+       Anum_pg_operator_oprnamespace});
   set(OPEROID, OperatorRelationId, {Anum_pg_operator_oid});
-  set(OPFAMILYAMNAMENSP, OperatorFamilyRelationId, {Anum_pg_opfamily_opfmethod, Anum_pg_opfamily_opfname, Anum_pg_opfamily_opfnamespace});
+  set(OPFAMILYAMNAMENSP, OperatorFamilyRelationId,
+      {Anum_pg_opfamily_opfmethod, Anum_pg_opfamily_opfname, Anum_pg_opfamily_opfnamespace});
   set(OPFAMILYOID, OperatorFamilyRelationId, {Anum_pg_opfamily_oid});
   set(PARAMETERACLNAME, ParameterAclRelationId, {Anum_pg_parameter_acl_parname});
   set(PARAMETERACLOID, ParameterAclRelationId, {Anum_pg_parameter_acl_oid});
   set(PARTRELID, PartitionedRelationId, {Anum_pg_partitioned_table_partrelid});
-  set(PROCNAMEARGSNSP, ProcedureRelationId, {Anum_pg_proc_proname, Anum_pg_proc_proargtypes, Anum_pg_proc_pronamespace});
+  set(PROCNAMEARGSNSP, ProcedureRelationId,
+      {Anum_pg_proc_proname, Anum_pg_proc_proargtypes, Anum_pg_proc_pronamespace});
   set(PROCOID, ProcedureRelationId, {Anum_pg_proc_oid});
   set(PUBLICATIONNAME, PublicationRelationId, {Anum_pg_publication_pubname});
   set(PUBLICATIONNAMESPACE, PublicationNamespaceRelationId, {Anum_pg_publication_namespace_oid});
-  set(PUBLICATIONNAMESPACEMAP, PublicationNamespaceRelationId, {Anum_pg_publication_namespace_pnnspid, Anum_pg_publication_namespace_pnpubid});
+  set(PUBLICATIONNAMESPACEMAP, PublicationNamespaceRelationId,
+      {Anum_pg_publication_namespace_pnnspid, Anum_pg_publication_namespace_pnpubid});
   set(PUBLICATIONOID, PublicationRelationId, {Anum_pg_publication_oid});
   set(PUBLICATIONREL, PublicationRelRelationId, {Anum_pg_publication_rel_oid});
-  set(PUBLICATIONRELMAP, PublicationRelRelationId, {Anum_pg_publication_rel_prrelid, Anum_pg_publication_rel_prpubid});
+  set(PUBLICATIONRELMAP, PublicationRelRelationId,
+      {Anum_pg_publication_rel_prrelid, Anum_pg_publication_rel_prpubid});
   set(RANGEMULTIRANGE, RangeRelationId, {Anum_pg_range_rngmultitypid});
   set(RANGETYPE, RangeRelationId, {Anum_pg_range_rngtypid});
   set(RELNAMENSP, RelationRelationId, {Anum_pg_class_relname, Anum_pg_class_relnamespace});
@@ -135,29 +151,36 @@ void describe_caches() {
   set(REPLORIGNAME, ReplicationOriginRelationId, {Anum_pg_replication_origin_roname});
   set(RULERELNAME, RewriteRelationId, {Anum_pg_rewrite_ev_class, Anum_pg_rewrite_rulename});
   set(SEQRELID, SequenceRelationId, {Anum_pg_sequence_seqrelid});
-  set(STATEXTDATASTXOID, StatisticExtDataRelationId, {Anum_pg_statistic_ext_data_stxoid, Anum_pg_statistic_ext_data_stxdinherit});
-  set(STATEXTNAMENSP, StatisticExtRelationId, {Anum_pg_statistic_ext_stxname, Anum_pg_statistic_ext_stxnamespace});
+  set(STATEXTDATASTXOID, StatisticExtDataRelationId,
+      {Anum_pg_statistic_ext_data_stxoid, Anum_pg_statistic_ext_data_stxdinherit});
+  set(STATEXTNAMENSP, StatisticExtRelationId,
+      {Anum_pg_statistic_ext_stxname, Anum_pg_statistic_ext_stxnamespace});
   set(STATEXTOID, StatisticExtRelationId, {Anum_pg_statistic_ext_oid});
-  set(STATRELATTINH, StatisticRelationId, {Anum_pg_statistic_starelid, Anum_pg_statistic_staattnum, Anum_pg_statistic_stainherit});
+  set(STATRELATTINH, StatisticRelationId,
+      {Anum_pg_statistic_starelid, Anum_pg_statistic_staattnum, Anum_pg_statistic_stainherit});
   set(SUBSCRIPTIONNAME, SubscriptionRelationId, {Anum_pg_subscription_subdbid, Anum_pg_subscription_subname});
   set(SUBSCRIPTIONOID, SubscriptionRelationId, {Anum_pg_subscription_oid});
-  set(SUBSCRIPTIONRELMAP, SubscriptionRelRelationId, {Anum_pg_subscription_rel_srrelid, Anum_pg_subscription_rel_srsubid});
+  set(SUBSCRIPTIONRELMAP, SubscriptionRelRelationId,
+      {Anum_pg_subscription_rel_srrelid, Anum_pg_subscription_rel_srsubid});
   set(TABLESPACEOID, TableSpaceRelationId, {Anum_pg_tablespace_oid});
   set(TRFOID, TransformRelationId, {Anum_pg_transform_oid});
   set(TRFTYPELANG, TransformRelationId, {Anum_pg_transform_trftype, Anum_pg_transform_trflang});
-  set(TSCONFIGMAP, TSConfigMapRelationId, {Anum_pg_ts_config_map_mapcfg, Anum_pg_ts_config_map_maptokentype, Anum_pg_ts_config_map_mapseqno});
+  set(TSCONFIGMAP, TSConfigMapRelationId,
+      {Anum_pg_ts_config_map_mapcfg, Anum_pg_ts_config_map_maptokentype, Anum_pg_ts_config_map_mapseqno});
   set(TSCONFIGNAMENSP, TSConfigRelationId, {Anum_pg_ts_config_cfgname, Anum_pg_ts_config_cfgnamespace});
   set(TSCONFIGOID, TSConfigRelationId, {Anum_pg_ts_config_oid});
   set(TSDICTNAMENSP, TSDictionaryRelationId, {Anum_pg_ts_dict_dictname, Anum_pg_ts_dict_dictnamespace});
   set(TSDICTOID, TSDictionaryRelationId, {Anum_pg_ts_dict_oid});
   set(TSPARSERNAMENSP, TSParserRelationId, {Anum_pg_ts_parser_prsname, Anum_pg_ts_parser_prsnamespace});
   set(TSPARSEROID, TSParserRelationId, {Anum_pg_ts_parser_oid});
-  set(TSTEMPLATENAMENSP, TSTemplateRelationId, {Anum_pg_ts_template_tmplname, Anum_pg_ts_template_tmplnamespace});
+  set(TSTEMPLATENAMENSP, TSTemplateRelationId,
+      {Anum_pg_ts_template_tmplname, Anum_pg_ts_template_tmplnamespace});
   set(TSTEMPLATEOID, TSTemplateRelationId, {Anum_pg_ts_template_oid});
   set(TYPENAMENSP, TypeRelationId, {Anum_pg_type_typname, Anum_pg_type_typnamespace});
   set(TYPEOID, TypeRelationId, {Anum_pg_type_oid});
   set(USERMAPPINGOID, UserMappingRelationId, {Anum_pg_user_mapping_oid});
-  set(USERMAPPINGUSERSERVER, UserMappingRelationId, {Anum_pg_user_mapping_umuser, Anum_pg_user_mapping_umserver});
+  set(USERMAPPINGUSERSERVER, UserMappingRelationId,
+      {Anum_pg_user_mapping_umuser, Anum_pg_user_mapping_umserver});
   set(EXTENSIONOID, ExtensionRelationId, {Anum_pg_extension_oid});
 }
 
@@ -171,8 +194,7 @@ CatCache* cache_of(int id) {
 
 CatCache* cache_with_keys(int id, int nkeys) {
   CatCache* cache = cache_of(id);
-  if (cache->cc_nkeys != nkeys)
-    elog(ERROR, "cache %d has %d keys, not %d", id, cache->cc_nkeys, nkeys);
+  if (cache->cc_nkeys != nkeys) elog(ERROR, "cache %d has %d keys, not %d", id, cache->cc_nkeys, nkeys);
   return cache;
 }
 
