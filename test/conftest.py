@@ -26,7 +26,7 @@ def conformance(request):
     if marks is None or os.environ.get("BGW_TEST_REFERENCE_ONLY"):
         yield
         return
-    name = rows.name_of(str(request.node.fspath), request.node.name)
+    name = rows.name_of(str(request.node.path), request.node.name)
     rows.current = recorder = rows.Recorder(name, marks)
     yield
     rows.current = None

@@ -76,15 +76,18 @@ def planted():
 
 def prepare(daemon, sql):
     """Runs SQL where the daemon's workers will work, before it starts."""
+    statements = [sql] if isinstance(sql, str) else sql
     if is_server(daemon):
         preload = daemon.settings.get("shared_preload_libraries")
         daemon.write_settings(shared_preload_libraries=None)
         daemon.start()
-        daemon.sql(sql)
+        for statement in statements:
+            daemon.sql(statement)
         daemon.stop()
         daemon.write_settings(shared_preload_libraries=preload)
     else:
-        daemon.upstream.sql(sql)
+        for statement in statements:
+            daemon.upstream.sql(statement)
 
 
 def pair(space, settings, upstream_settings=None, standby=False, user="postgres"):
@@ -119,8 +122,8 @@ def run_both(space, module, workers, until, settings=None, during=None, crash=Fa
     until: regular expression of the log line after which both are stopped; during(daemon): what happens before that,
     returning from where in the log `until` is looked for (default: the start). ignore: workers whose own lines do not
     matter. also: types of workers registered at run time whose lines are compared too. apart: in what order different
-    workers start and end is chance. allowed: what looks like a crash in a log, and is meant. sql: what is run in the
-    server, or in the host's upstream, beforehand. ready: whether to wait for the line that says so. For the rest see
+    workers start and end is chance. allowed: what looks like a crash in a log, and is meant. sql: a statement that is
+    run in the server, or in the host's upstream, beforehand, or several. ready: whether to wait for the line that says so. For the rest see
     pair().
     """
     names = [(re.findall(r"type=(\S+)", entry) or [entry.split()[0]])[0] for entry in workers.split(";")]

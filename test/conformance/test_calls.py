@@ -3,18 +3,19 @@ arguments (BGW_TEST_SEED, printed; a fixed one without)."""
 
 import os
 
-import pytest
 from compare import agree, run_both
 
-EXITED = r'background worker "w" \(PID \d+\) exited with exit code'
+EXITED = r'background worker "\w+" \(PID \d+\) exited with exit code'
 
 
-def calls(space, action, seed, **more):
+def calls(space, action, seed, workers=("w",), **more):
     seed = int(os.environ.get("BGW_TEST_SEED", seed))
     print(f"BGW_TEST_SEED={seed}")
-    transcripts = run_both(space, "probe_calls", f"w {action}:{seed} flag", EXITED, postmaster=False, **more)
+    transcripts = run_both(space, "probe_calls", ";".join(f"{worker} {action}:{seed} flag" for worker in workers), EXITED,
+                           during=lambda daemon: daemon.log.wait_for(EXITED, count=len(workers)), postmaster=False, **more)
     agree(transcripts)
-    assert transcripts[1]["w"][-1] == ("LOG", "probe: done")
+    for worker in workers:
+        assert transcripts[1][worker][-1] == ("LOG", "probe: done"), worker
 
 
 def test_names_and_words(space):
@@ -41,8 +42,10 @@ def test_times(space):
     calls(space, "times", 20010105)
 
 
-@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1", "EUC_JP", "SQL_ASCII"])
-def test_encodings(space, encoding):
+ENCODINGS = ("UTF8", "LATIN1", "EUC_JP", "SQL_ASCII")
+
+
+def test_encodings(space):
     """Lengths, clipping, verifying and converting in databases of several encodings, for all encodings."""
-    calls(space, "encodings", 20010106, settings={"probe_calls.database": encoding.lower()},
-          sql=f"CREATE DATABASE {encoding.lower()} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+    calls(space, "encodings", 20010106, [encoding.lower() for encoding in ENCODINGS], settings={"probe_calls.database": "each"},
+          sql=[f"CREATE DATABASE {encoding.lower()} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'" for encoding in ENCODINGS])

@@ -277,6 +277,10 @@ class Daemon:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def last_signal(self):
+        """What stops it when the test has ended."""
+        return signal.SIGINT
+
     def spawn(self, command, env=None, as_root=False, stderr=None, cwd=None):
         environment = {k: v for k, v in os.environ.items()
                        if not k.startswith("PG") and k not in ("DISPLAY", "LD_PRELOAD")}
@@ -365,6 +369,11 @@ class Postgres(Daemon):
         if ready:
             self.log.wait_for(r"database system is ready to accept (read-only )?connections", 2 * DEADLINE)
         return self
+
+    def last_signal(self):
+        """A server without a module of ours need not write down what is thrown away."""
+        modules = self.settings.get("shared_preload_libraries") or self.settings.get("session_preload_libraries")
+        return signal.SIGINT if modules else signal.SIGQUIT
 
     def conninfo(self, database="postgres", user="postgres"):
         return f"host={self.socket} port={self.port} dbname={database} user={user}"
@@ -484,9 +493,15 @@ class Space:
 
     # --- what the build made, at a place that the unprivileged user can read -------------------------------
     def readable(self, path):
+        """Whether everyone may read a file or list a folder, and go through all folders above."""
         if os.geteuid() != 0:
             return True
-        return subprocess.run(unprivileged(["test", "-r", path])).returncode == 0
+        needed = stat.S_IROTH | (stat.S_IXOTH if os.path.isdir(path) else 0)
+        while os.stat(path).st_mode & needed == needed:
+            if path == "/":
+                return True
+            path, needed = os.path.dirname(os.path.realpath(path)), stat.S_IXOTH
+        return False
 
     def program(self, name):
         if name not in self._programs:
@@ -564,7 +579,7 @@ class Space:
                 continue
             if daemon.running():
                 try:
-                    daemon.stop()
+                    daemon.stop(daemon.last_signal())
                 except AssertionError as problem:
                     complaints.append(f"{daemon.name} could not be stopped: {problem}")
                     daemon.process.kill()

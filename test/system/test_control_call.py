@@ -59,12 +59,12 @@ def test_same_as_in_a_server(space):
     upstream = space.postgres("upstream").start()
     host = start_host(space, upstream)
     for name, declaration, calls in CALLS:
-        upstream.sql(f"CREATE FUNCTION f {declaration} LANGUAGE C AS 'probe_call', 'probe_call_{name}'")
+        upstream.look(f"CREATE FUNCTION f {declaration} LANGUAGE C AS 'probe_call', 'probe_call_{name}'")
         for sql, arguments in calls:
-            expected = upstream.sql(f"SELECT * FROM f({sql})")
+            expected = upstream.look(f"SELECT * FROM f({sql})")
             done = call(host, "-A", "--session", "probe_call", f"probe_call_{name}", *arguments)
             assert done.stdout.strip() == expected, (name, declaration, sql)
-        upstream.sql("DROP FUNCTION f")
+        upstream.look("DROP FUNCTION f")
 
 
 # What the functions below are declared with.
@@ -151,18 +151,25 @@ def test_calls_decide_the_types(space):
     upstream = space.postgres("upstream").start()
     upstream.sql(TYPES)
     host = start_host(space, upstream)
-    wrong = []
+    statements = []
     for name, declaration, calls in CALLS_OF_ANY_TYPE:
         function = f"probe_call_{name}"
-        selects = [word for sql, _ in calls for word in ("-c", f"SELECT * FROM {function}({sql})")]
-        psql = space.run([f"{BINDIR}/psql", "-X", "-q", "-A", "-t", "-d", upstream.conninfo(),
-                          "-c", f"CREATE FUNCTION {function} {declaration} LANGUAGE C AS 'probe_call', '{function}'",
-                          *selects], check=False)
+        statements += [f"CREATE FUNCTION {function} {declaration} LANGUAGE C AS 'probe_call', '{function}'",
+                       *(f"SELECT * FROM {function}({sql})" for sql, _ in calls),
+                       f"DROP FUNCTION {function}", r"\echo ====", r"\warn ===="]
+    psql = space.run([f"{BINDIR}/psql", "-X", "-q", "-A", "-t", "-d", upstream.conninfo(),
+                      *(word for statement in statements for word in ("-c", statement))], check=False)
+    expected = list(zip(psql.stdout.split("====\n"), psql.stderr.split("====\n"), strict=True))
+    assert len(expected) == len(CALLS_OF_ANY_TYPE) + 1
+    wrong = []
+    for (name, declaration, calls), (stdout, stderr) in zip(CALLS_OF_ANY_TYPE, expected):
+        function = f"probe_call_{name}"
+        upstream.look(f"CREATE FUNCTION {function} {declaration} LANGUAGE C AS 'probe_call', '{function}'")
         done = [call(host, "-A", "--session", "probe_call", function, *arguments, check=False) for _, arguments in calls]
-        stdout, stderr = "".join(one.stdout for one in done), "".join(one.stderr for one in done)
-        if (stdout, stderr) != (psql.stdout, psql.stderr):
-            wrong.append((name, declaration, psql.stdout + psql.stderr, stdout + stderr))
-        upstream.sql(f"DROP FUNCTION {function}")
+        said = "".join(one.stdout for one in done), "".join(one.stderr for one in done)
+        if said != (stdout, stderr):
+            wrong.append((name, declaration, stdout + stderr, *said))
+        upstream.look(f"DROP FUNCTION {function}")
     for one in wrong:
         print("\n  ".join(one))
     assert not wrong
@@ -189,9 +196,9 @@ def test_types_that_do_not_fit(space):
     upstream = space.postgres("upstream").start()
     host = start_host(space, upstream)
     for declaration, arguments, expected in TYPES_THAT_DO_NOT_FIT:
-        upstream.sql(f"CREATE FUNCTION f{declaration} RETURNS text LANGUAGE C AS 'probe_call', 'probe_call_describe'")
+        upstream.look(f"CREATE FUNCTION f{declaration} RETURNS text LANGUAGE C AS 'probe_call', 'probe_call_describe'")
         done = call(host, "--session", "probe_call", "probe_call_describe", *arguments, check=False)
-        upstream.sql("DROP FUNCTION f")
+        upstream.look("DROP FUNCTION f")
         assert (done.returncode, done.stdout) == (1, ""), (declaration, arguments)
         assert re.search(expected, done.stderr), (declaration, arguments, done.stderr)
 

@@ -106,7 +106,7 @@ class Place:
         return Open(self, "BEGIN; " + text, database)
 
     def valid(self, index):
-        return self.sql(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{index}')")
+        return self.look(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{index}')")
 
     def wait_finding(self, name, condition="true", deadline=30):
         """Until the finding of that index fulfils a condition; returns kind, action, reason, waiting."""
@@ -127,7 +127,7 @@ class Place:
             wait_until(lambda: self.look(last) != before, 30 * SLOW, "the worker looks again")
 
     def indexes(self, table):
-        return self.sql("SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ' ORDER BY indexrelid::regclass::text)"
+        return self.look("SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ' ORDER BY indexrelid::regclass::text)"
                         f" FROM pg_index WHERE indrelid = '{table}'::regclass")
 
 

@@ -69,6 +69,9 @@ class Place:
                         f" USING (dbid, queryid) WHERE query = '{query}'")
 
 
+# It tidies up until half of the interval is over: with this one until there is nothing left to do.
+TIDYING = {"statement_history.interval": f"{round(120 * SLOW)}s"}
+
 WHERE = pytest.mark.parametrize("where", ["server", "host"])
 
 
@@ -235,6 +238,7 @@ def test_tiers(space):
           FROM generate_series(current_date - 4 + interval '7 minutes', current_date - 3 + interval '5 hours', interval '10 minutes') g;""")
     before = place.sql("SELECT calls, wal_bytes FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 3")
     place.sql("GRANT ALL ON SCHEMA statement_history TO PUBLIC")
+    place.host.write_settings(**TIDYING)
     place.host.start()
     wait_until(lambda: place.look("SELECT count(*) FROM pg_inherits WHERE inhparent = 'statement_history.raw'::regclass"
                                  " AND inhrelid::regclass::text < 'statement_history.raw_' || to_char(current_date - 1, 'YYYYMMDD')") == "0",
@@ -399,17 +403,18 @@ def test_retention(space):
             INSERT INTO statement_history.raw (at, dbid, userid, queryid, toplevel, mark, {counters})
               SELECT g, 1, 2, {queryid}, true, 'n', {', '.join(['1'] * len(counters.split(',')))}
               FROM generate_series({day} + interval '1 hour', {day} + interval '3 hours 50 minutes', interval '10 minutes') g""")
+    place.host.write_settings(**TIDYING)
     place.host.start()
 
     def partitions(tier):
-        return place.sql(f"SELECT string_agg(inhrelid::regclass::text, ' ') FROM pg_inherits WHERE inhparent = 'statement_history.{tier}'::regclass")
+        return place.look(f"SELECT string_agg(inhrelid::regclass::text, ' ') FROM pg_inherits WHERE inhparent = 'statement_history.{tier}'::regclass")
 
     def gone():
-        old_month = place.sql("SELECT to_char(current_date - 100, 'YYYYMM')")
-        old_year = place.sql("SELECT to_char(current_date - 1200, 'YYYY')")
+        old_month = place.look("SELECT to_char(current_date - 100, 'YYYYMM')")
+        old_year = place.look("SELECT to_char(current_date - 1200, 'YYYY')")
         return (f"hourly_{old_month}" not in partitions("hourly") and f"daily_{old_year}" not in partitions("daily")
                 and f"hourly_{old_year}" not in partitions("hourly") and f"raw_{old_year}" not in partitions("raw")
-                and place.sql("SELECT count(*) FROM statement_history.raw WHERE queryid IN (3, 4)") == "0")
+                and place.look("SELECT count(*) FROM statement_history.raw WHERE queryid IN (3, 4)") == "0")
     wait_until(gone, 120 * SLOW, "old partitions of every tier are dropped")
     assert place.sql("SELECT calls FROM statement_history.activity('-infinity', 'infinity') WHERE queryid = 3") == "18"
     assert place.sql("SELECT calls FROM statement_history.daily WHERE queryid = 3") == "18"

@@ -855,7 +855,7 @@ _PG_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	DefineCustomStringVariable("probe_calls.database", "Where to connect.", NULL, &database, NULL, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("probe_calls.database", "Where to connect; \"each\": to the database with the worker's name.", NULL, &database, NULL, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	probe_init("probe_calls", "probe_calls_main");
 }
 
@@ -866,7 +866,7 @@ probe_calls_main(Datum main_arg)
 
 	BackgroundWorkerUnblockSignals();
 	if (database)
-		BackgroundWorkerInitializeConnection(database, NULL, 0);
+		BackgroundWorkerInitializeConnection(strcmp(database, "each") == 0 ? MyBgworkerEntry->bgw_name : database, NULL, 0);
 	MemoryContextSwitchTo(context);
 	probe_main(actions, main_arg);
 }

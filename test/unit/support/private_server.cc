@@ -84,7 +84,8 @@ PrivateServer::PrivateServer(const std::vector<std::string>& settings) : setting
 PrivateServer::~PrivateServer() {
   // A child of the test that leaves by exit() destroys its copy of what lives as long as the process.
   if (getpid() != owner_) return;
-  stop();
+  // What it would write down in order is deleted.
+  end(SIGQUIT);
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
@@ -108,9 +109,11 @@ void PrivateServer::start() {
   }
 }
 
-void PrivateServer::stop() {
+void PrivateServer::stop() { end(SIGINT); }
+
+void PrivateServer::end(int signal) {
   if (pid_ <= 0) return;
-  kill(pid_, SIGINT);
+  kill(pid_, signal);
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   int status;
   while (waitpid(pid_, &status, WNOHANG) == 0) {

@@ -36,6 +36,8 @@ class PrivateServer {
   void start();  // again, on the same data
 
  private:
+  void end(int signal);
+
   std::vector<std::string> settings_;
   std::string folder_;
   pid_t pid_ = -1;
