@@ -155,7 +155,7 @@ TEST_F(MemutilsTest, CallbacksRunOnceLastFirstAndLeavesFirst) {
   callback(leaf, "4");
   calls.clear();
   MemoryContextResetChildren(parent);
-  EXPECT_EQ(calls, "34");
+  EXPECT_EQ(calls, "43");
   callback(leaf, "5");
   callback(child, "6");
   calls.clear();
