@@ -12,7 +12,9 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/varlena.h"
@@ -201,6 +203,33 @@ do_expanded(MemoryContext context)
 }
 
 static void
+do_elements(void)
+{
+	for (int i = 0; i < 800; i++)
+	{
+		const char *written = ONE_OF("{\"a\": {\"b\": [1, null, \"x\", {\"c\": true}]}, \"\": 1, \"1\": 2}", "[1, [2, [3, null]], {\"a\": \"b\"}, false]", "7.50", "null", "\"text\"", "[]", "{}");
+		Jsonb	   *value = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(written)));
+		Datum		path[4];
+		int			count = below(5);
+		StringInfoData said;
+		bool		isnull = false;
+		bool		as_text = below(2);
+		Datum		result = 0;
+
+		initStringInfo(&said);
+		for (int k = 0; k < count; k++)
+		{
+			const char *step = ONE_OF("a", "b", "c", "0", "1", "-1", "2", "3", "-4", "-5", "", " 1", "1 ", "1x", "99999999999", "-2147483648");
+
+			appendStringInfo(&said, " \"%s\"", step);
+			path[k] = CStringGetTextDatum(step);
+		}
+		ATTEMPT("element", result = jsonb_get_element(value, path, count, &isnull, as_text));
+		SAY("at%s: %s", said.data, isnull ? "null" : as_text ? TextDatumGetCString(result) : JsonbToCString(NULL, &DatumGetJsonbP(result)->root, 100));
+	}
+}
+
+static void
 do_pieces(const char *argument)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pieces", ALLOCSET_DEFAULT_SIZES);
@@ -346,6 +375,7 @@ do_pieces(const char *argument)
 	do_arguments();
 	do_dates();
 	do_expanded(context);
+	do_elements();
 	CommitTransactionCommand();
 	SAY("none: %d %d", get_ENR(NULL, "a") == NULL, get_visible_ENR_metadata(NULL, "a") == NULL);
 	SAY("done");
