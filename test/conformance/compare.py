@@ -30,7 +30,7 @@ def mask(text):
 
 def own_lines(lines):
     """A worker's lines without what the server itself says at DEBUG while it runs SQL (in a host's case that is in the
-    upstream's log), and without its warnings about things it leaked, which a host does not have."""
+    upstream's log), and without warnings about references it leaked, of which a host has fewer kinds."""
     kept, dropping = [], False
     for level, text in lines:
         if level not in FOLLOW_UP:

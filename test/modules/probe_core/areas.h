@@ -86,6 +86,31 @@ do_areas(const char *argument)
 		dsa_release_in_place(place);
 	}
 
+	/* One in shared memory that cannot grow. */
+	{
+		HASHCTL		info;
+		HTAB	   *fixed;
+		int			count = 0;
+		int			key = 0;
+		bool		found;
+
+		memset(&info, 0, sizeof(info));
+		info.keysize = sizeof(int);
+		info.entrysize = 24;
+		fixed = ShmemInitHash(psprintf("table of %s", MyBgworkerEntry->bgw_name), 50, 50, &info, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+		while (count < 1000 && hash_search(fixed, &count, HASH_ENTER_NULL, &found) != NULL)
+			count++;
+		SAY("full with %d, %ld entries", count, hash_get_num_entries(fixed));
+		key = 2000;
+		ATTEMPT("one more", hash_search(fixed, &key, HASH_ENTER, &found));
+		key = 3;
+		SAY("there: %d", hash_search(fixed, &key, HASH_ENTER, &found) != NULL);
+		SAY("removed: %d", hash_search(fixed, &key, HASH_REMOVE, &found) != NULL);
+		key = 2000;
+		ATTEMPT("one more", SAY("there: %d", hash_search(fixed, &key, HASH_ENTER, &found) != NULL));
+		SAY("size %d", hash_estimate_size(50, 24) >= 50 * 24);
+	}
+
 	/* A table. */
 	table = dshash_create(area, &parameters, NULL);
 	for (int round = 0; round < 4000; round++)

@@ -6,11 +6,16 @@
 
 #include "catalog/pg_proc.h"
 #include "funcapi.h"
+#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
+#include "utils/arrayaccess.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/varlena.h"
 
@@ -116,6 +121,111 @@ do_dates(void)
 		strlcpy(address, ONE_OF("fe80::1%eth0", "::1", "%", "1.2.3.4%x", "a%b%c"), sizeof(address));
 		clean_ipv6_addr(below(2) ? AF_INET6 : AF_INET, address);
 		SAY("address %s", address);
+	}
+}
+
+static void
+do_expanded(MemoryContext context)
+{
+	static const Oid types[] = {INT4ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT2ARRAYOID};
+	ArrayMetaState known = {0};
+
+	for (int i = 0; i < 300; i++)
+	{
+		Oid			type = types[below(lengthof(types))];
+		const char *written = ONE_OF("{}", "{1,2,3}", "{1,NULL,3}", "{{1,2},{3,4}}", "[0:1]={7,8}", "{NULL}", "{{1,NULL},{3,4},{5,6}}", "{12345}");
+		Oid			input;
+		Oid			parameter;
+		Datum		flat;
+		Datum		expanded;
+		ExpandedArrayHeader *header;
+		AnyArrayType *any;
+
+		getTypeInputInfo(type, &input, &parameter);
+		flat = OidInputFunctionCall(input, (char *) written, parameter, -1);
+		expanded = expand_array(flat, context, below(2) ? &known : NULL);
+		header = DatumGetExpandedArray(expanded);
+		SAY("%s of %u: %d dimensions, element %u, %d %d %c, the same %d", written, type, header->ndims, header->element_type, header->typlen, header->typbyval,
+			header->typalign, header == (ExpandedArrayHeader *) DatumGetEOHP(expanded));
+		any = DatumGetAnyArrayP(below(2) ? flat : MakeExpandedObjectReadOnly(expanded, false, -1));
+		SAY("any: %d %d %u, nulls %d", AARR_NDIM(any), AARR_NDIM(any) > 0 ? AARR_DIMS(any)[0] * 100 + AARR_LBOUND(any)[0] : 0, AARR_ELEMTYPE(any), AARR_HASNULL(any));
+		if (below(3))
+		{
+			array_iter	iterator;
+
+			deconstruct_expanded_array(header);
+			SAY("%d elements, nulls %d", header->nelems, header->dnulls != NULL);
+			any = (AnyArrayType *) header;
+			array_iter_setup(&iterator, any);
+			for (int k = 0; k < header->nelems; k++)
+			{
+				bool		isnull;
+				Datum		element = array_iter_next(&iterator, &isnull, k, header->typlen, header->typbyval, header->typalign);
+
+				SAY("  %d %s", isnull, isnull ? "" : type == TEXTARRAYOID ? TextDatumGetCString(element) : psprintf("%d", (int) element));
+			}
+			if (header->nelems > 1 && below(2))
+			{
+				/* As who changes it does. */
+				Datum		first = header->dvalues[0];
+
+				header->dvalues[0] = header->dvalues[header->nelems - 1];
+				header->dvalues[header->nelems - 1] = first;
+				if (header->dnulls)
+				{
+					bool		null = header->dnulls[0];
+
+					header->dnulls[0] = header->dnulls[header->nelems - 1];
+					header->dnulls[header->nelems - 1] = null;
+				}
+				header->fvalue = NULL;
+				header->flat_size = 0;
+			}
+		}
+		SAY("flat size %zu", EOH_get_flat_size(&header->hdr));
+		say_array("expanded", (ArrayType *) DatumGetPointer(expanded));
+		{
+			ArrayType  *again = DatumGetArrayTypePCopy(expanded);
+			ExpandedArrayHeader *copy = DatumGetExpandedArrayX(below(2) ? PointerGetDatum(again) : MakeExpandedObjectReadOnly(expanded, false, -1), &known);
+
+			SAY("flat again: %u", DatumGetUInt32(hash_any((unsigned char *) again, VARSIZE(again))));
+			SAY("another: %d, known %u %d", copy != header, known.element_type, known.typlen);
+			say_array("copy", (ArrayType *) DatumGetPointer(EOHPGetRWDatum(&copy->hdr)));
+		}
+		if (below(4) == 0)
+		{
+			ExpandedArrayHeader *empty = construct_empty_expanded_array(INT4OID, context, below(2) ? &known : NULL);
+
+			SAY("empty: %d %zu", empty->ndims, EOH_get_flat_size(&empty->hdr));
+		}
+		DeleteExpandedObject(expanded);
+	}
+}
+
+static void
+do_elements(void)
+{
+	for (int i = 0; i < 800; i++)
+	{
+		const char *written = ONE_OF("{\"a\": {\"b\": [1, null, \"x\", {\"c\": true}]}, \"\": 1, \"1\": 2}", "[1, [2, [3, null]], {\"a\": \"b\"}, false]", "7.50", "null", "\"text\"", "[]", "{}");
+		Jsonb	   *value = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(written)));
+		Datum		path[4];
+		int			count = below(5);
+		StringInfoData said;
+		bool		isnull = false;
+		bool		as_text = below(2);
+		Datum		result = 0;
+
+		initStringInfo(&said);
+		for (int k = 0; k < count; k++)
+		{
+			const char *step = ONE_OF("a", "b", "c", "0", "1", "-1", "2", "3", "-4", "-5", "", " 1", "1 ", "1x", "99999999999", "-2147483648");
+
+			appendStringInfo(&said, " \"%s\"", step);
+			path[k] = CStringGetTextDatum(step);
+		}
+		ATTEMPT("element", result = jsonb_get_element(value, path, count, &isnull, as_text));
+		SAY("at%s: %s", said.data, isnull ? "null" : as_text ? TextDatumGetCString(result) : JsonbToCString(NULL, &DatumGetJsonbP(result)->root, 100));
 	}
 }
 
@@ -264,6 +374,8 @@ do_pieces(const char *argument)
 	MemoryContextSwitchTo(context);
 	do_arguments();
 	do_dates();
+	do_expanded(context);
+	do_elements();
 	CommitTransactionCommand();
 	SAY("none: %d %d", get_ENR(NULL, "a") == NULL, get_visible_ENR_metadata(NULL, "a") == NULL);
 	SAY("done");
