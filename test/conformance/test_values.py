@@ -64,16 +64,35 @@ def test_oid_aliases(space):
     values(space, "aliases")
 
 
+# The characters that amounts are written with, in UTF-8: localedef takes a second to read the encoding whole.
+CHARACTERS = """<code_set_name> UTF-8
+<comment_char> %
+<escape_char> /
+<mb_cur_min> 1
+<mb_cur_max> 6
+CHARMAP
+<U0000>..<U007F> /x00 ASCII
+<U00A0>..<U00BF> /xc2/xa0 LATIN-1
+<U00C0>..<U00FF> /xc3/x80 LATIN-1
+<U2000>..<U203F> /xe2/x80/x80 PUNCTUATION
+<U20AC> /xe2/x82/xac EURO SIGN
+END CHARMAP
+"""
+
+
 def make_locales(folder, names):
     """Locales that write money as those do, for servers that are started with LOCPATH=folder."""
     os.mkdir(folder, 0o755)
+    characters = os.path.join(folder, "characters")
+    with open(characters, "w") as file:
+        file.write(CHARACTERS)
     os.symlink("/usr/lib/locale/C.utf8", os.path.join(folder, "C.utf8"))
     making = []
     for name in names:
         source = os.path.join(folder, f"{name}.source")
         with open(source, "w") as file:
             file.write(f'LC_MONETARY\ncopy "{name}"\nEND LC_MONETARY\n')
-        making.append(subprocess.Popen(["localedef", "--no-hard-links", "-c", "-i", source, "-f", "UTF-8", os.path.join(folder, f"{name}.UTF-8")],
+        making.append(subprocess.Popen(["localedef", "--no-hard-links", "-c", "-i", source, "-f", characters, os.path.join(folder, f"{name}.UTF-8")],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     for process, name in zip(making, names):
         process.wait(DEADLINE)

@@ -115,36 +115,31 @@ do_settings(const char *argument)
 	show_variables("at last");
 }
 
+typedef struct WithParameter
+{
+	const char *statement;
+	Oid			type;
+	Datum		value;
+} WithParameter;
+
+static void
+run_with_parameter(void *argument)
+{
+	WithParameter *it = argument;
+
+	outcome(it->statement, SPI_execute_with_args(it->statement, 1, &it->type, &it->value, NULL, false, 0));
+}
+
 /* Runs a statement with one parameter, catching errors. */
 static void
 with_parameter(const char *statement, Oid type, Datum value)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	WithParameter it = {statement, type, value};
+	ErrorData  *error = in_subtransaction(NULL, run_with_parameter, &it, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		outcome(statement, SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0));
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
+	if (error != NULL)
 		SAY("%s -> %s %s | context %s", statement, unpack_sql_state(error->sqlerrcode), error->message,
 			error->context ? error->context : "-");
-	}
-	PG_END_TRY();
 }
 
 /* The OID that a query gives. */
@@ -454,40 +449,34 @@ fetched(const char *what, Portal portal)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+typedef struct Opening
+{
+	const char *name;
+	const char *query;
+	bool		read_only;
+} Opening;
+
+static void
+run_opening(void *argument)
+{
+	Opening    *it = argument;
+	Portal		portal = SPI_cursor_open_with_args(it->name, it->query, 0, NULL, NULL, NULL, it->read_only, 0);
+
+	SPI_cursor_fetch(portal, true, 2);
+	outcome(it->query, 0);
+	SPI_cursor_close(portal);
+}
+
 /* Calls a cursor function that may raise. */
 static void
 try_open(const char *name, const char *query, bool read_only)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Opening		it = {name, query, read_only};
+	ErrorData  *error = in_subtransaction(NULL, run_opening, &it, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		Portal		portal = SPI_cursor_open_with_args(name, query, 0, NULL, NULL, NULL, read_only, 0);
-
-		SPI_cursor_fetch(portal, true, 2);
-		outcome(query, 0);
-		SPI_cursor_close(portal);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
+	if (error != NULL)
 		SAY("%s -> %s %s | context %s | query %s", query, unpack_sql_state(error->sqlerrcode), error->message,
 			error->context ? error->context : "-", error->internalquery ? error->internalquery : "-");
-	}
-	PG_END_TRY();
 }
 
 static void

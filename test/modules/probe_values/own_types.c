@@ -258,46 +258,40 @@ type_named(const char *name)
 	return type;
 }
 
+typedef struct Reading
+{
+	Oid			type;
+	const char *name;
+	const char *literal;
+} Reading;
+
+static void
+run_reading(void *argument)
+{
+	Reading    *it = argument;
+	Oid			input,
+				output,
+				param;
+	bool		varlena;
+	Datum		value;
+
+	getTypeInputInfo(it->type, &input, &param);
+	getTypeOutputInfo(it->type, &output, &varlena);
+	value = OidInputFunctionCall(input, pstrdup(it->literal), param, -1);
+	SAY("%s of %s: %s", it->name, it->literal, OidOutputFunctionCall(output, value));
+}
+
 /* What a module gets that reads text of its own with the type's input function. */
 void
 read_text(const char *name, const char *literal)
 {
-	Oid			type = type_named(name);
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Reading		it = {type_named(name), name, literal};
+	ErrorData  *error = in_subtransaction(NULL, run_reading, &it, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		Oid			input,
-					output,
-					param;
-		bool		varlena;
-		Datum		value;
-
-		getTypeInputInfo(type, &input, &param);
-		getTypeOutputInfo(type, &output, &varlena);
-		value = OidInputFunctionCall(input, pstrdup(literal), param, -1);
-		SAY("%s of %s: %s", name, literal, OidOutputFunctionCall(output, value));
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-		SAY("%s of %s -> %s %s", name, literal, unpack_sql_state(error->sqlerrcode), error->message);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
+	if (error == NULL)
+		return;
+	SAY("%s of %s -> %s %s", name, literal, unpack_sql_state(error->sqlerrcode), error->message);
+	FreeErrorData(error);
 }
 
 void
