@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -25,7 +26,13 @@ int security_context = 0;
 // One value that the upstream gives for a role; nullptr if there is no such role or no session. In the
 // current memory context.
 char* ask_about_role(const char* query, Oid role) {
-  return bgw_have_session() ? bgw_catalog_text_by_oid("a role", query, role) : nullptr;
+  if (bgw_have_session()) return bgw_catalog_text_by_oid("a role", query, role);
+  if (!bgw_connected_without_database() || !IsTransactionState()) return nullptr;
+  char text[16];
+  snprintf(text, sizeof(text), "%u", role);
+  const char* value = text;
+  const Oid type = OIDOID;
+  return bgw_shared_catalog_text("a role", query, 1, &type, &value);
 }
 
 }  // namespace

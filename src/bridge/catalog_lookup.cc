@@ -12,6 +12,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "utils/memutils.h"
 }
@@ -59,6 +60,26 @@ void keep(const char* query, int nargs, const char* const* values, const char* f
   answers()[make_key(query, nargs, values)] = found ? std::optional<std::string>(found) : std::nullopt;
 }
 
+void no_session(const char* what) {
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("%s needs a database session, which this process does not have", what)));
+}
+
+// The first column of the first row that `look_up` gives, palloc'd in the current context.
+char* ask(const bgw::RowSet* (*look_up)(const char*, int, const Oid*, const char* const*), const char* query, int nargs,
+          const Oid* types, const char* const* values) {
+  char* found = nullptr;
+  MemoryContext outside = CurrentMemoryContext;
+  MemoryContext scratch = AllocSetContextCreateInternal(outside, "catalog look-up", ALLOCSET_SMALL_SIZES);
+  MemoryContextSwitchTo(scratch);
+  const bgw::RowSet* rows = look_up(query, nargs, types, values);
+  if (rows != nullptr && rows->rows() > 0 && !rows->is_null(0, 0))
+    found = MemoryContextStrdup(outside, rows->value(0, 0));
+  MemoryContextSwitchTo(outside);
+  MemoryContextDelete(scratch);
+  return found;
+}
+
 }  // namespace
 
 void bgw_forget_lookups() noexcept {
@@ -75,21 +96,19 @@ unsigned long bgw_lookups_generation() noexcept {
 
 char* bgw_catalog_text(const char* what, const char* query, int nargs, const Oid* types,
                        const char* const* values) {
-  if (!bgw_have_session())
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("%s needs a database session, which this process does not have", what)));
+  if (!bgw_have_session()) no_session(what);
   char* found = nullptr;
   if (recall(query, nargs, values, &found)) return found;
-  MemoryContext outside = CurrentMemoryContext;
-  MemoryContext scratch = AllocSetContextCreateInternal(outside, "catalog look-up", ALLOCSET_SMALL_SIZES);
-  MemoryContextSwitchTo(scratch);
-  const bgw::RowSet* rows = bgw_session_lookup(query, nargs, types, values);
-  if (rows != nullptr && rows->rows() > 0 && !rows->is_null(0, 0))
-    found = MemoryContextStrdup(outside, rows->value(0, 0));
-  MemoryContextSwitchTo(outside);
-  MemoryContextDelete(scratch);
+  found = ask(bgw_session_lookup, query, nargs, types, values);
   keep(query, nargs, values, found);
   return found;
+}
+
+char* bgw_shared_catalog_text(const char* what, const char* query, int nargs, const Oid* types,
+                              const char* const* values) {
+  if (bgw_have_session()) return bgw_catalog_text(what, query, nargs, types, values);
+  if (!bgw_connected_without_database() || !IsTransactionState()) no_session(what);
+  return ask(bgw_shared_lookup, query, nargs, types, values);
 }
 
 Oid bgw_catalog_oid(const char* what, const char* query, int nargs, const Oid* types,

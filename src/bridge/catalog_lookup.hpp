@@ -9,7 +9,12 @@ char* bgw_catalog_text(const char* what, const char* query, int nargs, const Oid
 Oid bgw_catalog_oid(const char* what, const char* query, int nargs, const Oid* types,
                     const char* const* values);
 
-// The same for a single argument: a name or an OID.
+// The same of what all databases of the cluster share, so that a worker without a database can ask, too, in a
+// transaction.
+char* bgw_shared_catalog_text(const char* what, const char* query, int nargs, const Oid* types,
+                              const char* const* values);
+
+// The same as bgw_catalog_text for a single argument: a name or an OID.
 char* bgw_catalog_text_by_oid(const char* what, const char* query, Oid key);
 Oid bgw_catalog_oid_by_name(const char* what, const char* query, const char* key);
 

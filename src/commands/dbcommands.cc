@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "postgres.h"
+#include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
 }
 
@@ -11,16 +12,22 @@ extern "C" {
 extern "C" {
 
 Oid get_database_oid(const char* dbname, bool missing_ok) {
-  Oid oid = bgw_catalog_oid_by_name("get_database_oid",
-                                    "SELECT oid FROM pg_catalog.pg_database WHERE datname = $1", dbname);
+  const Oid type = NAMEOID;
+  const char* text = bgw_shared_catalog_text(
+      "get_database_oid", "SELECT oid FROM pg_catalog.pg_database WHERE datname = $1", 1, &type, &dbname);
+  const Oid oid = text != nullptr ? static_cast<Oid>(strtoul(text, nullptr, 10)) : InvalidOid;
   if (!OidIsValid(oid) && !missing_ok)
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("database \"%s\" does not exist", dbname)));
   return oid;
 }
 
 char* get_database_name(Oid dbid) {
-  return bgw_catalog_text_by_oid("get_database_name",
-                                 "SELECT datname FROM pg_catalog.pg_database WHERE oid = $1", dbid);
+  char text[16];
+  snprintf(text, sizeof(text), "%u", dbid);
+  const char* value = text;
+  const Oid type = OIDOID;
+  return bgw_shared_catalog_text("get_database_name", "SELECT datname FROM pg_catalog.pg_database WHERE oid = $1", 1,
+                                 &type, &value);
 }
 
 }  // extern "C"

@@ -8,6 +8,7 @@ extern "C" {
 #include "postgres.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "tcop/pquery.h"
@@ -63,11 +64,23 @@ void spi_pop_error_context(const SpiErrorContext* context) {
 
 namespace {
 
+// A value of a type that this process cannot build is its text, when it comes from a result; a module that makes the type's own
+// form, which the upstream could not read, has put a number somewhere in it, and so a zero byte. nullptr: it is not text.
+const char* carried_text(const bgw::TypeInfo* type, Datum value) {
+  if (type == nullptr || type->typlen != -1 || bgw::received_type(type->oid) != nullptr) return nullptr;
+  const varlena* text = PG_DETOAST_DATUM_PACKED(value);
+  const int len = static_cast<int>(VARSIZE_ANY_EXHDR(text));
+  if (memchr(VARDATA_ANY(text), 0, static_cast<Size>(len)) != nullptr || !pg_verifymbstr(VARDATA_ANY(text), len, true))
+    return nullptr;
+  return pnstrdup(VARDATA_ANY(text), static_cast<Size>(len));
+}
+
 const char* parameter_text(Oid oid, Datum value) {
   const bgw::TypeInfo* type = bgw::learn_buildable_type(oid);
   // The server reads no value of a type of which it does not know the columns, either.
   if (type != nullptr && type->constructible && bgw::received_type(oid) == nullptr)
     return bgw::type_to_text(type, value);
+  if (const char* text = carried_text(type, value)) return text;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("a parameter of type %s cannot be sent from outside the server",
                          type != nullptr ? type->name : psprintf("with OID %u", oid)),

@@ -91,7 +91,7 @@ bool ask_about_two_roles(const char* what, const char* query, Oid member, Oid ro
   snprintf(second, sizeof(second), "%u", role);
   const char* values[2] = {first, second};
   Oid types[2] = {OIDOID, OIDOID};
-  char* answer = bgw_catalog_text(what, query, 2, types, values);
+  char* answer = bgw_shared_catalog_text(what, query, 2, types, values);
   return answer != nullptr && answer[0] == 't';
 }
 
@@ -100,8 +100,10 @@ bool ask_about_two_roles(const char* what, const char* query, Oid member, Oid ro
 extern "C" {
 
 Oid get_role_oid(const char* rolename, bool missing_ok) {
-  Oid oid = bgw_catalog_oid_by_name("get_role_oid", "SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1",
-                                    rolename);
+  const Oid type = NAMEOID;
+  const char* text = bgw_shared_catalog_text(
+      "get_role_oid", "SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1", 1, &type, &rolename);
+  const Oid oid = text != nullptr ? static_cast<Oid>(strtoul(text, nullptr, 10)) : InvalidOid;
   if (!OidIsValid(oid) && !missing_ok)
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" does not exist", rolename)));
   return oid;

@@ -67,10 +67,12 @@
 #include "catalog/pg_ts_template.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
+#include "commands/dbcommands.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
@@ -133,6 +135,31 @@ list_databases(void)
 	CommitTransactionCommand();
 }
 
+/* What else a launcher asks, of what all databases share, where the server needs no index for it. */
+static void
+say_shared(void)
+{
+	HeapTuple	tuple;
+	CatCList   *list;
+
+	StartTransactionCommand();
+	RESULT("name", "%s", get_database_name(1));
+	tuple = SearchSysCache1(AUTHNAME, CStringGetDatum("postgres"));
+	RESULT("role", "%u \"%s\" %d", ((Form_pg_authid) GETSTRUCT(tuple))->oid, NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname),
+		   ((Form_pg_authid) GETSTRUCT(tuple))->rolsuper);
+	ReleaseSysCache(tuple);
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(1));
+	SAY("cached: \"%s\"", NameStr(((Form_pg_database) GETSTRUCT(tuple))->datname));
+	ReleaseSysCache(tuple);
+	list = SearchSysCacheList1(AUTHMEMMEMROLE, ObjectIdGetDatum(BOOTSTRAP_SUPERUSERID));
+	SAY("memberships: %d", list->n_members);
+	ReleaseSysCacheList(list);
+	RESULT("user", "%s", GetUserNameFromId(GetUserId(), false));
+	RESULT("role", "%u %u", get_role_oid("pg_monitor", false), get_role_oid("nobody's", true));
+	RESULT("member", "%d", is_member_of_role(3373, 3374));
+	CommitTransactionCommand();
+}
+
 /* The argument is a database, or none. */
 static void
 launcher(const char *argument)
@@ -141,6 +168,7 @@ launcher(const char *argument)
 	BackgroundWorkerInitializeConnection(argument, NULL, 0);
 	list_databases();
 	list_databases();
+	say_shared();
 	SAY("done");
 }
 

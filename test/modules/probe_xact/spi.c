@@ -191,17 +191,28 @@ do_domain(const char *argument)
 	commit();
 }
 
+/* Values of a type that only an extension knows, and of what is made of it, sent as they came. */
 static void
 run_extension_parameter(void)
 {
-	Oid			types[1];
-	Datum		values[1];
-	bool		isnull;
+	static const char *const queries[] = {
+		"SELECT '(1,2)'::cube AS v", "SELECT ARRAY['(1,2)', NULL, '(3),(4)']::cube[] AS v", "SELECT ROW(1, '(5,6)', 'a \"b\"')::boxed AS v",
+		"SELECT cube(ARRAY(SELECT i FROM generate_series(1, 60) i)) AS v",
+	};
 
 	execute_cube();
-	types[0] = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
-	values[0] = heap_getattr(SPI_tuptable->vals[0], 1, SPI_tuptable->tupdesc, &isnull);
-	outcome("cube", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
+	execute("CREATE TYPE boxed AS (n int, c cube, t text)");
+	for (int i = 0; i < lengthof(queries); i++)
+	{
+		Oid			types[1];
+		Datum		values[1];
+		bool		isnull;
+
+		execute(queries[i]);
+		types[0] = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+		values[0] = heap_getattr(SPI_tuptable->vals[0], 1, SPI_tuptable->tupdesc, &isnull);
+		outcome("cube", SPI_execute_with_args("SELECT $1", 1, types, values, NULL, true, 0));
+	}
 }
 
 static void

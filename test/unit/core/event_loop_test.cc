@@ -65,16 +65,16 @@ TEST_F(EventLoopTest, SignalsArriveAsCallbacks) {
 TEST_F(EventLoopTest, DeadlinesRunInOrderAndNotEarly) {
   std::vector<int> order;
   auto start = EventLoop::Clock::now();
-  loop_.call_after(30ms, [&] {
+  loop_.call_at(start + 30ms, [&] {
     order.push_back(2);
     EXPECT_GE(EventLoop::Clock::now() - start, 30ms);
     loop_.stop();
   });
-  loop_.call_after(10ms, [&] {
+  loop_.call_at(start + 10ms, [&] {
     order.push_back(1);
     EXPECT_GE(EventLoop::Clock::now() - start, 10ms);
   });
-  auto cancelled = loop_.call_after(20ms, [&] { order.push_back(99); });
+  auto cancelled = loop_.call_at(start + 20ms, [&] { order.push_back(99); });
   loop_.cancel(cancelled);
   run();
   EXPECT_EQ(order, (std::vector<int>{1, 2}));

@@ -215,6 +215,37 @@ TEST_F(SpiTest, ValuesAndAccessors) {
   end();
 }
 
+TEST_F(SpiTest, ParametersOfExtensionTypesAreTheirTexts) {
+  begin();
+  ASSERT_EQ(code_of("CREATE EXTENSION cube"), SPI_OK_UTILITY);
+  ASSERT_EQ(code_of("SELECT '(1,2)'::cube"), SPI_OK_SELECT);
+  struct Parameter {
+    Oid type;
+    Datum value;
+    int code;
+  } parameter = {SPI_gettypeid(SPI_tuptable->tupdesc, 1), CStringGetTextDatum("(3, 4)"), 0};
+  auto send = [&] {
+    return caught(
+        [](void* argument) {
+          Parameter* p = static_cast<Parameter*>(argument);
+          p->code = SPI_execute_with_args("SELECT $1", 1, &p->type, &p->value, nullptr, true, 0);
+        },
+        &parameter);
+  };
+  EXPECT_FALSE(send().raised);
+  EXPECT_EQ(parameter.code, SPI_OK_SELECT);
+  EXPECT_STREQ(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), "(3, 4)");
+  // Bytes of the type's own form, and such that are no text at all.
+  parameter.value = PointerGetDatum(cstring_to_text_with_len("\2\0\0\0(1)", 7));
+  EXPECT_EQ(send().sqlstate, "0A000");
+  parameter.value = PointerGetDatum(cstring_to_text_with_len("\xff\xfe", 2));
+  EXPECT_EQ(send().sqlstate, "0A000");
+  // Text that is not one of the type's is the upstream's to refuse.
+  parameter.value = CStringGetTextDatum("no cube");
+  EXPECT_EQ(send().sqlstate, "22P02");
+  end();
+}
+
 TEST_F(SpiTest, ParametersAndPlans) {
   begin();
   Oid types[2] = {INT4OID, TEXTOID};
