@@ -32,7 +32,9 @@ void encode_timestamp(char* text, Timestamp timestamp, bool with_zone, const int
   int tz = 0;
   if (tzp != nullptr) {
     tz = *tzp;
-    timestamp -= static_cast<Timestamp>(tz) * USECS_PER_SEC;
+    // Wraps where it overflows, as the server's does: infinity in a zone is out of range there.
+    timestamp = static_cast<Timestamp>(static_cast<uint64>(timestamp) -
+                                       static_cast<uint64>(static_cast<Timestamp>(tz) * USECS_PER_SEC));
   }
   if (TIMESTAMP_NOT_FINITE(timestamp)) {
     EncodeSpecialTimestamp(timestamp, text);
