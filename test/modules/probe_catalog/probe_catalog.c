@@ -6,6 +6,7 @@
 
 #include "probe_common.h"
 #include "probe_random.h"
+#include "probe_result.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -86,26 +87,6 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 PGDLLEXPORT void probe_catalog_main(Datum main_arg);
-
-/* Says an expression's value, or the error that it raises. */
-#define RESULT(what, format, ...) \
-	do { \
-		MemoryContext result_context = CurrentMemoryContext; \
-		PG_TRY(); \
-		{ \
-			char	   *result_text = psprintf(format, __VA_ARGS__); \
-			SAY("%s: %s", what, result_text); \
-		} \
-		PG_CATCH(); \
-		{ \
-			ErrorData  *result_error; \
-			MemoryContextSwitchTo(result_context); \
-			result_error = CopyErrorData(); \
-			FlushErrorState(); \
-			SAY("%s: %s %s", what, unpack_sql_state(result_error->sqlerrcode), result_error->message); \
-		} \
-		PG_END_TRY(); \
-	} while (0)
 
 /* ---- a launcher */
 

@@ -7,6 +7,7 @@
 
 #include "probe_common.h"
 #include "probe_random.h"
+#include "probe_result.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -20,25 +21,6 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 PGDLLEXPORT void probe_files_main(Datum main_arg);
-
-/* Does something that may raise, and says what was raised. */
-#define ATTEMPT(what, action) \
-	do { \
-		MemoryContext attempt_context = CurrentMemoryContext; \
-		PG_TRY(); \
-		{ \
-			action; \
-		} \
-		PG_CATCH(); \
-		{ \
-			ErrorData  *attempt_error; \
-			MemoryContextSwitchTo(attempt_context); \
-			attempt_error = CopyErrorData(); \
-			FlushErrorState(); \
-			SAY("%s: %s %s", what, unpack_sql_state(attempt_error->sqlerrcode), attempt_error->message); \
-		} \
-		PG_END_TRY(); \
-	} while (0)
 
 static const char *
 why(int result)
