@@ -101,6 +101,25 @@ until(BackgroundWorkerHandle *handle, BgwHandleStatus wanted, pid_t other_than)
 	elog(ERROR, "the worker never was %s", status_name(wanted));
 }
 
+/* Looks until the worker, which has been started, waits for something, at most twenty seconds: its handlers are there then. */
+static void
+until_waiting(BackgroundWorkerHandle *handle)
+{
+	pid_t		pid = 0;
+
+	if (GetBackgroundWorkerPid(handle, &pid) != BGWH_STARTED)
+		elog(ERROR, "the worker does not run");
+	for (int i = 0; i < 20000; i++)
+	{
+		for (uint32 n = 0; n < ProcGlobal->allProcCount; n++)
+			if (ProcGlobal->allProcs[n].pid == pid && ProcGlobal->allProcs[n].wait_event_info != 0)
+				return;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	elog(ERROR, "the worker with PID %d never waited", (int) pid);
+}
+
 static void
 hold_postmaster(void)
 {
@@ -109,7 +128,7 @@ hold_postmaster(void)
 
 	kill(PostmasterPid, SIGSTOP);
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int) PostmasterPid);
-	for (;;)
+	for (int i = 0; i < 20000; i++)
 	{
 		FILE	   *file = fopen(path, "r");
 		char	   *state;
@@ -122,6 +141,8 @@ hold_postmaster(void)
 			return;
 		pg_usleep(1000);
 	}
+	kill(PostmasterPid, SIGCONT);
+	elog(ERROR, "the postmaster was never stopped");
 }
 
 static void
@@ -283,7 +304,7 @@ do_slots(const char *argument)
 		pg_usleep(1000);
 	say_handle("its slot", waiting);
 	(void) until(waiting, BGWH_STARTED, 0);
-	pg_usleep(100000);
+	until_waiting(waiting);
 	for (int i = 0; i < count; i++)
 		end_and_wait(handles[i]);
 	SAY("all ended");
@@ -304,7 +325,8 @@ do_order(const char *argument)
 	SAY("first: %s", status_name(WaitForBackgroundWorkerStartup(first, &pid)));
 	SAY("second: %s", status_name(WaitForBackgroundWorkerStartup(second, &pid)));
 	SAY("both");
-	pg_usleep(10000);
+	until_waiting(first);
+	until_waiting(second);
 	end_and_wait(first);
 	end_and_wait(second);
 }
